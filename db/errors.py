@@ -1,0 +1,45 @@
+"""What can go wrong between Headway and its database, in our words.
+
+    DatabaseError             the database answered, and the answer was no: trying again is no use
+    ├── DatabaseUnavailable   no answer, or not now: the same call may work in a moment
+    ├── BadDatabaseUrl        the URL cannot be used at all
+    ├── SchemaMismatch        the tables belong to an older or a newer Headway
+    └── LeaseLost             another head has taken the experiment over
+
+No text of these errors ever holds a password.
+"""
+
+from __future__ import annotations
+
+
+class DatabaseError(Exception):
+    """The root; its text is one line without a password.
+
+    Attributes:
+        message: What is wrong.
+        hint: What the user can do about it, or empty.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class DatabaseUnavailable(DatabaseError):  # noqa: N818 - a state that passes, not a fault
+    """No connection, a lost one, a lock, a full disk: worth trying again."""
+
+
+class BadDatabaseUrl(DatabaseError):  # noqa: N818 - says what it is
+    """The URL is not one, names an unknown system, or its driver is not installed."""
+
+
+class SchemaMismatch(DatabaseError):  # noqa: N818 - says what it is
+    """The tables are those of another version of Headway, or not Headway's at all."""
+
+
+class LeaseLost(DatabaseError):  # noqa: N818 - says what it is
+    """Another head owns the experiment now; this one must not write any more."""

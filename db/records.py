@@ -1,0 +1,120 @@
+"""The shapes of what the head and its workers tell each other.
+
+Types only: a worker never imports this at run time, since `typing` costs it milliseconds.
+All of it is JSON. Times are ISO 8601 in UTC with microseconds and `+00:00`; durations are seconds;
+sizes are bytes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NotRequired, TypedDict
+
+Value = int | float | str | bool
+
+
+class WorkerJob(TypedDict):
+    """`job.json` in the run folder (mode 0600): what all attempts of an experiment share."""
+
+    experiment_id: int
+    experiment_name: str
+    run_dir: str
+    transport: Literal["direct", "spool"]  # direct: `db_url` is opened by the worker
+    db_url: str | None  # holds the password; None with the spool transport
+    import_folders: list[str]  # where the head found its libraries; appended to sys.path
+    program: str  # text with placeholders, run by bash
+    working_folder: str  # where the user typed the command
+    objectives: list[str]  # names that the program has to print
+    worker_timeout_seconds: float | None  # the worker's own limit for one trial
+    grace_seconds: float  # between SIGTERM and SIGKILL for the program
+    heartbeat_seconds: float
+    claim_patience_seconds: float  # how long to try to reach the database for the claim
+    report_patience_seconds: float  # the same for a report, before it goes to the spool
+
+
+class Assignment(TypedDict):
+    """One attempt, as the worker gets it when it has claimed it.
+
+    With the spool transport this is `spool/assignments/TOKEN_INDEX.json`.
+    """
+
+    attempt_id: int
+    attempt_token: str
+    number: int  # 1 for a trial's first attempt
+    trial_index: int
+    parameters: dict[str, Value]
+    log_path: str  # relative to the run folder
+    checkpoint_dir: str  # absolute; the same for all attempts of a trial
+
+
+class Claim(TypedDict):
+    """Who claims an attempt; the payload of its START report."""
+
+    claim: str  # nonce of this worker process
+    host: str
+    slurm_job_id: str | None
+    pid: int
+    started_at: str
+
+
+class ReportMessage(TypedDict):
+    """One report on its way; a file in `spool/reports/` or a row of `report`."""
+
+    attempt_id: int
+    attempt_token: str
+    kind: Literal["START", "METRIC", "END"]
+    sequence: int
+    created_at: str
+    payload: dict[str, Any]
+
+
+class MetricRecord(TypedDict):
+    """One METRIC line; the payload of a METRIC report is `{"metrics": [MetricRecord, …]}`."""
+
+    name: str
+    value: float | None  # None: the program printed nan or inf
+    split: Literal["TRAIN", "VALIDATION", "TEST"]
+    level: Literal["LAST", "STEP", "BATCH", "TRIAL"]
+    step: int | None
+    at: str
+
+
+class ArtifactRecord(TypedDict):
+    """One ARTIFACT line that names an existing file."""
+
+    name: str
+    path: str  # absolute
+    bytes: int
+
+
+class Measured(TypedDict):
+    """Resources that an attempt used. The program and all its children."""
+
+    wall_seconds: float
+    user_seconds: float
+    system_seconds: float
+    peak_memory_bytes: int
+    gpu_memory_bytes: NotRequired[int]
+    gpu_utilization_percent: NotRequired[float]
+
+
+class EndPayload(TypedDict):
+    """The payload of an END report: what the worker saw, without judgement."""
+
+    results: dict[str, float]  # the last valid value of each objective; complete or not
+    sems: dict[str, float]
+    infos: dict[str, str]
+    artifacts: list[ArtifactRecord]
+    problems: list[str]  # e.g. "RESULT: nan is not a finite number"; empty if all is well
+    cause: Literal["EXIT", "TIMEOUT", "TERMINATED", "NOT_STARTED"]  # TERMINATED: told to stop
+    exit_code: int | None
+    signal: int | None
+    host: str
+    slurm_job_id: str | None
+    started_at: str
+    ended_at: str
+    measured: Measured
+    tail: str  # the last lines of the program's output, at most 4 KB
+    # Only from a worker that could not claim (NO_DATABASE). It does not know its attempt: the
+    # message's attempt_id is 0, and these two tell which one it was.
+    submission_token: NotRequired[str]
+    array_index: NotRequired[int]

@@ -1,0 +1,1 @@
+"""What judges: the class of a failure, and what a trial may still try."""
