@@ -1,0 +1,57 @@
+"""Which file system a path lies on, told by /proc/self/mountinfo (proc(5))."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+# File systems that several hosts share; SQLite's WAL and its locks are not safe there
+# (sqlite.org/wal.html, sqlite.org/howtocorrupt.html section 2.1).
+NETWORK_TYPES = frozenset(
+    {
+        "nfs", "nfs4", "lustre", "gpfs", "beegfs", "beegfs_nodev", "cifs", "smb3", "smbfs", "afs",
+        "ceph", "glusterfs", "orangefs", "pvfs2", "9p", "wekafs", "panfs", "ocfs2", "gfs2", "fuse",
+    }
+)  # fmt: skip
+MOUNTINFO = Path("/proc/self/mountinfo")
+
+
+def filesystem_type(path: Path, mountinfo: str | None = None) -> str:
+    """Return the type of the file system that holds `path`, or `unknown`.
+
+    Args:
+        path: A path that may not exist yet; its nearest existing parent counts.
+        mountinfo: The text of mountinfo; read from /proc if not given.
+    """
+    target = path.absolute()
+    while not target.exists() and target != target.parent:
+        target = target.parent
+    target = target.resolve()
+    # Read only now: looking at the path may have mounted what is mounted on demand (autofs).
+    if mountinfo is None:
+        try:
+            mountinfo = MOUNTINFO.read_text(encoding="utf-8", errors="surrogateescape")
+        except OSError:
+            return "unknown"
+    best, found = -1, "unknown"
+    for line in mountinfo.splitlines():
+        before, separator, after = line.partition(" - ")
+        fields = before.split()
+        if not separator or len(fields) < 5:  # noqa: PLR2004
+            continue
+        mount = Path(_unescape(fields[4]))
+        # Of two mounts on one point the later one hides the earlier.
+        if target.is_relative_to(mount) and len(mount.parts) >= best:
+            best, found = len(mount.parts), after.split()[0]
+    return found
+
+
+def is_network(path: Path) -> bool:
+    """Whether several hosts may share the file system that holds `path`."""
+    kind = filesystem_type(path)
+    return kind.partition(".")[0] in NETWORK_TYPES
+
+
+def _unescape(text: str) -> str:
+    for code, character in (("040", " "), ("011", "\t"), ("012", "\n"), ("134", "\\")):
+        text = text.replace(f"\\{code}", character)
+    return text

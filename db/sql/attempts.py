@@ -1,0 +1,256 @@
+"""Queries about attempts and submissions. Every change of a state names the states it expects."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from db.sql.store import now
+from db.sql.tables import Attempt, Submission, Trial, table_of
+from db.states import (
+    CLAIMABLE_ATTEMPTS,
+    OPEN_ATTEMPTS,
+    AttemptState,
+    FailureClass,
+    SubmissionState,
+)
+
+_attempt = table_of(Attempt)
+_submission = table_of(Submission)
+_trial = table_of(Trial)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewAttempt:
+    """An attempt that is about to be planned."""
+
+    trial_id: int
+    array_index: int
+    number: int
+    token: str
+    log_path: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptRow:
+    """An open attempt as the head keeps it in mind, with the submission that carries it."""
+
+    id: int
+    trial_id: int
+    number: int
+    token: str
+    state: AttemptState
+    array_index: int
+    slurm_job_id: str | None
+    host: str | None
+    claim: str | None
+    log_path: str | None
+    heartbeat_at: datetime | None
+    submission_id: int
+    submission_token: str
+    submission_state: SubmissionState
+    submission_size: int
+
+
+def plan(
+    connection: sa.Connection,
+    experiment_id: int,
+    *,
+    token: str,
+    resources: dict[str, Any],
+    attempts: Sequence[NewAttempt],
+) -> tuple[int, list[int]]:
+    """Store a submission and its attempts before the scheduler hears of them.
+
+    Returns:
+        The key of the submission and the keys of the attempts, in their order.
+    """
+    created = now()
+    statement = _submission.insert().values(
+        experiment_id=experiment_id,
+        token=token,
+        size=len(attempts),
+        resources=resources,
+        state=SubmissionState.PREPARED,
+        created_at=created,
+    )
+    key = connection.execute(statement).inserted_primary_key
+    assert key is not None
+    rows = [
+        {
+            **vars(attempt),
+            "submission_id": key[0],
+            "state": AttemptState.PLANNED,
+            "requested": resources,
+            "created_at": created,
+        }
+        for attempt in attempts
+    ]
+    connection.execute(_attempt.insert(), rows)
+    ids = connection.execute(
+        sa.select(_attempt.c.id)
+        .where(_attempt.c.submission_id == key[0])
+        .order_by(_attempt.c.array_index)
+    )
+    return int(key[0]), [int(found) for found in ids.scalars()]
+
+
+def answer(
+    connection: sa.Connection,
+    submission_id: int,
+    state: SubmissionState,
+    *,
+    expected: Collection[SubmissionState],
+    job_id: str | None = None,
+    message: str | None = None,
+) -> bool:
+    """Note what became of a submission; False if its state was none of the expected ones."""
+    values = {
+        "state": state,
+        "slurm_job_id": job_id,
+        "message": message,
+        "answered_at": now(),
+    }
+    where = (_submission.c.id == submission_id) & _submission.c.state.in_(expected)
+    return connection.execute(_submission.update().where(where).values(**values)).rowcount == 1
+
+
+def submitted(connection: sa.Connection, jobs: Mapping[int, str]) -> None:
+    """Note the job ids of attempts that the scheduler has taken, by the key of the attempt.
+
+    A worker may have been faster than sbatch's answer: a STARTED attempt stays STARTED.
+    """
+    if not jobs:
+        return
+    rows = [{"attempt_id": key, "job": job, "moment": now()} for key, job in jobs.items()]
+    moment = sa.bindparam("moment", type_=_attempt.c.submitted_at.type)
+    connection.execute(
+        _attempt.update()
+        .where(_attempt.c.id == sa.bindparam("attempt_id"))
+        .values(slurm_job_id=sa.bindparam("job"), submitted_at=moment),
+        rows,
+    )
+    connection.execute(
+        _attempt.update()
+        .where(_attempt.c.id.in_(jobs), _attempt.c.state == AttemptState.PLANNED)
+        .values(state=AttemptState.SUBMITTED)
+    )
+
+
+def started(
+    connection: sa.Connection, attempt_id: int, *, host: str, job_id: str | None, claim: str
+) -> bool:
+    """Note that a worker has claimed an attempt through the spool."""
+    moment = now()
+    statement = (
+        _attempt.update()
+        .where(_attempt.c.id == attempt_id, _attempt.c.state.in_(CLAIMABLE_ATTEMPTS))
+        .values(
+            state=AttemptState.STARTED,
+            host=host,
+            claim=claim,
+            slurm_job_id=sa.func.coalesce(_attempt.c.slurm_job_id, job_id),
+            started_at=moment,
+            heartbeat_at=moment,
+        )
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def beat(connection: sa.Connection, moments: Mapping[int, datetime]) -> None:
+    """Note the last sign of life of attempts that came through the spool, by key."""
+    if not moments:
+        return
+    moment = sa.bindparam("moment", type_=_attempt.c.heartbeat_at.type)
+    connection.execute(
+        _attempt.update()
+        .where(_attempt.c.id == sa.bindparam("attempt_id"))
+        .values(heartbeat_at=moment),
+        [{"attempt_id": key, "moment": at} for key, at in moments.items()],
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """How an attempt ended; see the columns of `attempt`. What is None is left as it is."""
+
+    state: AttemptState
+    failure_class: FailureClass | None = None
+    failure_message: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    host: str | None = None
+    slurm_state: str | None = None
+    measured: dict[str, Any] | None = None
+    infos: dict[str, str] | None = None
+
+
+def end(
+    connection: sa.Connection, attempt_id: int, how: End, *, expected: Collection[AttemptState]
+) -> bool:
+    """End an attempt; False if its state was none of the expected ones."""
+    values = {name: value for name, value in vars(how).items() if value is not None}
+    statement = (
+        _attempt.update()
+        .where(_attempt.c.id == attempt_id, _attempt.c.state.in_(expected))
+        .values(ended_at=now(), **values)
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def open_attempts(connection: sa.Connection, experiment_id: int) -> list[AttemptRow]:
+    """Return all attempts that may still run, with their submissions."""
+    query = (
+        sa.select(
+            _attempt.c.id,
+            _attempt.c.trial_id,
+            _attempt.c.number,
+            _attempt.c.token,
+            _attempt.c.state,
+            _attempt.c.array_index,
+            _attempt.c.slurm_job_id,
+            _attempt.c.host,
+            _attempt.c.claim,
+            _attempt.c.log_path,
+            _attempt.c.heartbeat_at,
+            _submission.c.id.label("submission_id"),
+            _submission.c.token.label("submission_token"),
+            _submission.c.state.label("submission_state"),
+            _submission.c.size.label("submission_size"),
+        )
+        .join(_trial, _trial.c.id == _attempt.c.trial_id)
+        .join(_submission, _submission.c.id == _attempt.c.submission_id)
+        .where(_trial.c.experiment_id == experiment_id)
+        .where(_attempt.c.state.in_(OPEN_ATTEMPTS))
+        .order_by(_attempt.c.id)
+    )
+    return [AttemptRow(**row) for row in connection.execute(query).mappings()]
+
+
+def failures(
+    connection: sa.Connection, trial_ids: Collection[int]
+) -> dict[int, list[FailureClass]]:
+    """Return the failure classes of the ended attempts of trials, by trial, oldest first."""
+    query = (
+        sa.select(_attempt.c.trial_id, _attempt.c.failure_class)
+        .where(_attempt.c.trial_id.in_(trial_ids), _attempt.c.failure_class.is_not(None))
+        .order_by(_attempt.c.trial_id, _attempt.c.number)
+    )
+    found: dict[int, list[FailureClass]] = {}
+    for trial_id, failure in connection.execute(query):
+        found.setdefault(trial_id, []).append(failure)
+    return found
+
+
+def last_numbers(connection: sa.Connection, trial_ids: Collection[int]) -> dict[int, int]:
+    """Return the number of the last attempt of each trial that has one."""
+    query = (
+        sa.select(_attempt.c.trial_id, sa.func.max(_attempt.c.number))
+        .where(_attempt.c.trial_id.in_(trial_ids))
+        .group_by(_attempt.c.trial_id)
+    )
+    return {int(trial): int(number) for trial, number in connection.execute(query)}

@@ -1,0 +1,154 @@
+"""Queries about reports of workers, and about what they carry: metrics and artifacts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePath
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+
+from db.sql.store import now
+from db.sql.tables import Artifact, Attempt, Metric, Report, Submission, Trial, table_of
+from db.states import AttemptState, ReportKind, TrialStatus
+
+_attempt = table_of(Attempt)
+_report = table_of(Report)
+_submission = table_of(Submission)
+_trial = table_of(Trial)
+# The head deals with this many at a time, so that one tick stays short after an outage.
+BATCH = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incoming:
+    """A report that waits to be dealt with, and the attempt and trial that it is about."""
+
+    id: int
+    kind: ReportKind
+    sequence: int
+    payload: dict[str, Any]
+    attempt_id: int
+    attempt_state: AttemptState
+    trial_id: int
+    trial_index: int
+    trial_status: TrialStatus
+    parameters: dict[str, Any]
+
+
+def store(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Store reports that came through the spool; those that are stored already stay as they are.
+
+    Args:
+        connection: The transaction.
+        rows: `attempt_id`, `kind`, `sequence` and `payload` of each.
+    """
+    if not rows:
+        return
+    full = [{**row, "created_at": now()} for row in rows]
+    connection.execute(_insert_or_ignore(connection.dialect.name), full)
+
+
+def _insert_or_ignore(dialect: str) -> sa.Insert:
+    if dialect == "postgresql":
+        return postgresql.insert(_report).on_conflict_do_nothing()
+    if dialect == "sqlite":
+        return sqlite.insert(_report).on_conflict_do_nothing()
+    return mysql.insert(_report).prefix_with("IGNORE")
+
+
+def known_tokens(connection: sa.Connection, attempt_ids: Sequence[int]) -> dict[int, str]:
+    """Return the token of each of these attempts that exists."""
+    query = sa.select(_attempt.c.id, _attempt.c.token).where(_attempt.c.id.in_(attempt_ids))
+    return {int(key): str(token) for key, token in connection.execute(query)}
+
+
+def find_attempt(connection: sa.Connection, submission_token: str, array_index: int) -> int | None:
+    """Return the key of the attempt at one place of a submission."""
+    query = (
+        sa.select(_attempt.c.id)
+        .join(_submission, _submission.c.id == _attempt.c.submission_id)
+        .where(_submission.c.token == submission_token, _attempt.c.array_index == array_index)
+    )
+    return connection.execute(query).scalar()
+
+
+def waiting(connection: sa.Connection, experiment_id: int) -> list[Incoming]:
+    """Return reports that nobody has dealt with, oldest first, at most `BATCH`.
+
+    Asks by `consumed_at IS NULL` and not by the highest key seen: a transaction that took a lower
+    key may commit later.
+    """
+    query = (
+        sa.select(
+            _report.c.id,
+            _report.c.kind,
+            _report.c.sequence,
+            _report.c.payload,
+            _attempt.c.id.label("attempt_id"),
+            _attempt.c.state.label("attempt_state"),
+            _trial.c.id.label("trial_id"),
+            _trial.c.index.label("trial_index"),
+            _trial.c.status.label("trial_status"),
+            _trial.c.parameters,
+        )
+        .join(_attempt, _attempt.c.id == _report.c.attempt_id)
+        .join(_trial, _trial.c.id == _attempt.c.trial_id)
+        .where(_report.c.consumed_at.is_(None), _trial.c.experiment_id == experiment_id)
+        .order_by(_report.c.id)
+        .limit(BATCH)
+    )
+    return [Incoming(**row) for row in connection.execute(query).mappings()]
+
+
+def consume(connection: sa.Connection, report_ids: Sequence[int]) -> None:
+    """Mark reports as dealt with."""
+    where = _report.c.id.in_(report_ids)
+    connection.execute(_report.update().where(where).values(consumed_at=now()))
+
+
+def refuse(connection: sa.Connection, report_id: int, reason: str) -> None:
+    """Keep a report but say why it was not used."""
+    where = _report.c.id == report_id
+    connection.execute(_report.update().where(where).values(refused_reason=reason))
+
+
+def add_metrics(connection: sa.Connection, report: Incoming, metrics: list[dict[str, Any]]) -> None:
+    """Store measurements; see `db.records.MetricRecord`."""
+    rows = [
+        {
+            "trial_id": report.trial_id,
+            "attempt_id": report.attempt_id,
+            "name": metric["name"],
+            "value": metric["value"],
+            "split": metric["split"],
+            "level": metric["level"],
+            "step": metric["step"],
+            "created_at": datetime.fromisoformat(metric["at"]),
+        }
+        for metric in metrics
+    ]
+    if rows:
+        connection.execute(sa.insert(Metric), rows)
+
+
+def add_artifacts(
+    connection: sa.Connection, report: Incoming, artifacts: list[dict[str, Any]]
+) -> None:
+    """Store the files that an attempt named; see `db.records.ArtifactRecord`."""
+    rows = [
+        {
+            "trial_id": report.trial_id,
+            "attempt_id": report.attempt_id,
+            "name": artifact["name"],
+            "url": f"file://{artifact['path']}",
+            "format": PurePath(artifact["path"]).suffix[1:21] or None,
+            "bytes": artifact["bytes"],
+        }
+        for artifact in artifacts
+    ]
+    if rows:
+        connection.execute(sa.insert(Artifact), rows)

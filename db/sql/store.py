@@ -1,0 +1,56 @@
+"""The head's way to the database: short transactions, each fenced by the head's lease."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+
+from db.sql import leases
+from db.sql.engine import translated
+
+# What the functions of db.sql take; other packages never see SQLAlchemy itself.
+Transaction = sa.Connection
+Engine = sa.Engine
+
+
+def now() -> datetime:
+    """Return the time as every timestamp of the head is written."""
+    return datetime.now(UTC)
+
+
+class Store:
+    """One experiment in one database, as the head that owns it may use it.
+
+    Attributes:
+        engine: The engine; connections are taken only for the length of a transaction.
+        experiment_id: The experiment.
+        epoch: The epoch of the lease that this head holds.
+    """
+
+    def __init__(self, engine: sa.Engine, experiment_id: int, epoch: int) -> None:
+        self.engine = engine
+        self.experiment_id = experiment_id
+        self.epoch = epoch
+
+    @contextlib.contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """One transaction of the head; commits at the end, rolls back on an error.
+
+        Raises:
+            LeaseLost: Another head owns the experiment; nothing was written.
+            DatabaseUnavailable: It is not known whether the transaction was committed.
+        """
+        with translated(), self.engine.begin() as connection:
+            leases.check(connection, self.experiment_id, self.epoch)
+            yield connection
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """One short reading transaction, which blocks no writer."""
+        with translated(), self.engine.connect() as plain:
+            connection = plain.execution_options(reading=True)
+            with connection.begin():
+                yield connection

@@ -1,0 +1,173 @@
+"""One head an experiment: who may take a lease over, and what its old holder can still do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+
+from db.errors import LeaseLost
+from db.sql import leases
+from db.sql.leases import Holder, Lease
+from db.sql.store import Store
+from db.sql.tables import HeadLease, table_of
+from orchestrator import lease
+from orchestrator.cluster.local import process_start
+from orchestrator.errors import HeadAliveError
+from orchestrator.spec.experiment import Timing
+from tests.db.sql.samples import Sample
+
+TIMING = Timing()
+
+
+def put_lease(sample: Sample, holder: Holder, *, seconds: float) -> None:
+    """Let `holder` have the lease, with so much time left."""
+    store = sample.store
+    with sample.engine.begin() as connection:
+        old = leases.find(connection, store.experiment_id)
+        leases.take(connection, store.experiment_id, holder=holder, old=old, seconds=seconds)
+
+
+def acquire(sample: Sample) -> int:
+    with sample.engine.begin() as connection:
+        return lease.acquire(connection, sample.store.experiment_id, timing=TIMING)
+
+
+def current(sample: Sample) -> Lease:
+    with sample.engine.begin() as connection:
+        found = leases.find(connection, sample.store.experiment_id)
+    assert found is not None
+    return found
+
+
+@pytest.fixture
+def sleeper() -> Iterator[Holder]:
+    """Another process of this host that is alive."""
+    process = subprocess.Popen(
+        [sys.executable, "-S", "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE
+    )
+    start = process_start(process.pid)
+    assert start is not None
+    yield replace(lease.this_process(), pid=process.pid, process_started=start)
+    process.communicate()
+
+
+def test_a_dead_holder_on_this_host_is_taken_over_at_once(sample: Sample) -> None:
+    process = subprocess.Popen([sys.executable, "-S", "-c", ""])
+    dead = replace(
+        lease.this_process(), pid=process.pid, process_started=process_start(process.pid) or 1
+    )
+    process.wait()
+    put_lease(sample, dead, seconds=1000)
+    epoch = current(sample).epoch
+    assert acquire(sample) == epoch + 1
+    assert current(sample).holder == lease.this_process()
+
+
+def test_a_process_that_only_has_the_same_number_is_not_the_holder(
+    sample: Sample, sleeper: Holder
+) -> None:
+    put_lease(sample, replace(sleeper, process_started=sleeper.process_started - 1), seconds=1000)
+    assert acquire(sample) > 0
+
+
+def test_a_holder_from_before_a_reboot_is_dead(sample: Sample, sleeper: Holder) -> None:
+    put_lease(sample, replace(sleeper, boot_id="an earlier one"), seconds=1000)
+    assert acquire(sample) > 0
+
+
+def test_a_living_holder_on_this_host_is_refused(sample: Sample, sleeper: Holder) -> None:
+    put_lease(sample, sleeper, seconds=1000)
+    with pytest.raises(HeadAliveError, match=f"process {sleeper.pid} on ") as caught:
+        acquire(sample)
+    assert caught.value.exit_code == 5
+    assert current(sample).holder == sleeper
+
+
+def test_a_holder_on_another_host_is_waited_for(sample: Sample, sleeper: Holder) -> None:
+    elsewhere = replace(sleeper, host="elsewhere", pid=os.getpid())
+    put_lease(sample, elsewhere, seconds=1000)
+    with pytest.raises(HeadAliveError, match=r"on elsewhere.*try again in (999|1000) s"):
+        acquire(sample)
+    put_lease(sample, elsewhere, seconds=-0.1)
+    assert acquire(sample) == current(sample).epoch
+
+
+def test_the_expiry_goes_by_the_clock_of_the_database(sample: Sample) -> None:
+    column = table_of(HeadLease).c.expires_at
+    put_lease(sample, lease.this_process(), seconds=30)
+    with sample.engine.begin() as connection:
+        left = connection.execute(sa.select(column)).scalar_one() - leases.database_time(connection)
+    assert 28 < left.total_seconds() <= 30
+    assert 28 < current(sample).seconds_left <= 30
+
+
+def test_the_epoch_grows_with_every_holder(sample: Sample, sleeper: Holder) -> None:
+    epochs = [current(sample).epoch]
+    for _ in range(3):
+        put_lease(sample, sleeper, seconds=-1)
+        epochs.append(current(sample).epoch)
+        epochs.append(acquire(sample))
+        with sample.engine.begin() as connection:
+            leases.release(connection, sample.store.experiment_id, epoch=epochs[-1])
+    assert epochs == sorted(set(epochs))
+
+
+def test_a_released_lease_is_free_at_once_and_keeps_its_epoch(sample: Sample) -> None:
+    first = acquire_after_sample(sample)
+    with sample.engine.begin() as connection:
+        leases.release(connection, sample.store.experiment_id, epoch=first)
+    found = current(sample)
+    assert found.epoch == first
+    assert found.seconds_left <= 0
+    assert acquire(sample) == first + 1
+
+
+def acquire_after_sample(sample: Sample) -> int:
+    """Take the lease from the holder that the sample was stored with."""
+    put_lease(sample, lease.this_process(), seconds=-1)
+    return acquire(sample)
+
+
+def test_a_head_that_lost_its_lease_writes_nothing_more(sample: Sample) -> None:
+    late = sample.store
+    epoch = acquire_after_sample(sample)
+    with pytest.raises(LeaseLost, match="another head has taken experiment"):
+        write_owner(late, "late")
+    assert owner(sample) == "me@here"
+    write_owner(Store(sample.engine, late.experiment_id, epoch), "new")
+    assert owner(sample) == "new"
+
+
+def write_owner(store: Store, text: str) -> None:
+    with store.write() as connection:
+        connection.execute(sa.text("UPDATE experiment SET owner = :text"), {"text": text})
+
+
+def owner(sample: Sample) -> str:
+    with sample.store.read() as connection:
+        return str(connection.execute(sa.text("SELECT owner FROM experiment")).scalar_one())
+
+
+def test_a_head_that_lost_its_lease_cannot_renew_or_release_it(sample: Sample) -> None:
+    key, old = sample.store.experiment_id, sample.store.epoch
+    epoch = acquire_after_sample(sample)
+    with sample.engine.begin() as connection, pytest.raises(LeaseLost):
+        leases.renew(connection, key, epoch=old, seconds=30)
+    with sample.engine.begin() as connection:
+        leases.release(connection, key, epoch=old)
+    assert current(sample).epoch == epoch
+    assert current(sample).seconds_left > 20
+
+
+def test_renewing_puts_the_expiry_off(sample: Sample) -> None:
+    timing = Timing(lease_renew_seconds=0.001, lease_expire_seconds=500)
+    renewal = lease.Renewal(sample.store, timing)
+    while current(sample).seconds_left < 400:
+        renewal.renew()
+    assert current(sample).epoch == sample.store.epoch
