@@ -1,0 +1,1 @@
+"""What was asked for: space, constraints, objectives, resources, the whole experiment."""

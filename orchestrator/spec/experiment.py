@@ -1,0 +1,165 @@
+"""The whole specification of an experiment: frozen, JSON, and without any password."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from orchestrator.spec.frozen import Frozen
+from orchestrator.spec.limits import LARGEST_SEED, LONGEST_NAME
+from orchestrator.spec.objectives import Objective
+from orchestrator.spec.resources import Resources
+from orchestrator.spec.space import Space
+from orchestrator.spec.strategy import Strategy
+
+SCHEMA_VERSION: Literal[1] = 1
+Executor = Literal["slurm", "local"]
+
+
+class Timing(Frozen):
+    """The numbers of DESIGN section 10 that are times and rates; `--timing NAME=SECONDS` sets them.
+
+    Attributes:
+        lease_renew_seconds: How often the head renews its lease.
+        lease_expire_seconds: When a lease that is not renewed ends.
+        heartbeat_seconds: How often a worker says that it lives.
+        dead_seconds: After so long without a heartbeat a worker counts as dead.
+        spool_grace_seconds: How long a report may take to appear once the job is gone.
+        claim_patience_seconds: How long a worker tries to reach the database for its claim.
+        report_patience_seconds: The same for a report, before the report goes to the spool.
+        grace_seconds: What a program gets between SIGTERM and SIGKILL; below Slurm's KillWait (30
+            by default), so that the worker still reports.
+        slurm_limit_seconds: Time limit of a Slurm command.
+        sacct_limit_seconds: Time limit of sacct.
+        connect_seconds: Time limit of connecting to the database at the start.
+        calls_per_minute: Slurm commands of the head a minute, in the long run.
+        calls_burst: Slurm commands that may come at once.
+        poll_min_seconds: Shortest time between two looks at the jobs.
+        poll_max_seconds: Longest one.
+    """
+
+    lease_renew_seconds: float = Field(default=5, gt=0)
+    lease_expire_seconds: float = Field(default=30, gt=0)
+    heartbeat_seconds: float = Field(default=15, gt=0)
+    dead_seconds: float = Field(default=120, gt=0)
+    spool_grace_seconds: float = Field(default=60, ge=0)
+    claim_patience_seconds: float = Field(default=600, ge=0)
+    report_patience_seconds: float = Field(default=60, ge=0)
+    grace_seconds: float = Field(default=20, ge=0)
+    slurm_limit_seconds: float = Field(default=60, gt=0)
+    sacct_limit_seconds: float = Field(default=30, gt=0)
+    connect_seconds: float = Field(default=10, gt=0)
+    calls_per_minute: float = Field(default=20, gt=0)
+    calls_burst: int = Field(default=40, ge=1)
+    poll_min_seconds: float = Field(default=2, gt=0)
+    poll_max_seconds: float = Field(default=60, gt=0)
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        pairs = (
+            ("lease_renew_seconds", "lease_expire_seconds"),
+            ("heartbeat_seconds", "dead_seconds"),
+        )
+        for short, long in pairs:
+            if 2 * getattr(self, short) > getattr(self, long):
+                raise ValueError(f"{long} must be at least twice {short}")
+        if self.poll_min_seconds > self.poll_max_seconds:
+            raise ValueError("poll_max_seconds must not be below poll_min_seconds")
+        return self
+
+
+class ExperimentSpec(Frozen):
+    """What was asked for.
+
+    Attributes:
+        schema_version: Of this form; an unknown one is refused.
+        name: Name of the experiment; its run number is given when it is set up.
+        program: Text with placeholders, run by bash.
+        working_folder: Where the user typed the command, absolute; programs start there.
+        space: Parameters and constraints.
+        objectives: At least one.
+        strategy: Which generator proposes what.
+        resources: What each trial asks of the scheduler.
+        executor: Slurm, or processes on this machine.
+        num_parallel_jobs: How many trials run at once at most.
+        max_eval: How many trials in all, failed ones too.
+        seed: Makes the search repeatable.
+        worker_timeout_seconds: The worker's own limit for one trial; None: only Slurm's.
+        time_limit_seconds: Limit for the whole search; None: none.
+        max_failed_jobs: The search stops when more trials than this have failed; None: never.
+        retries: Further tries after a failure of the program itself.
+        auto_exclude: Whether defective hosts are to be kept out.
+        description: Free text.
+        participant: Whom or what is studied.
+        user_metadata: The user's own keys and values.
+        group: Experiments that belong together.
+        timing: Times and rates.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    name: str
+    program: str = Field(min_length=1)
+    working_folder: str
+    space: Space
+    objectives: tuple[Objective, ...] = Field(min_length=1)
+    strategy: Strategy
+    resources: Resources = Resources()
+    executor: Executor
+    num_parallel_jobs: int = Field(ge=1)
+    max_eval: int = Field(ge=1)
+    seed: int = Field(ge=0, le=LARGEST_SEED)
+    worker_timeout_seconds: float | None = Field(default=None, gt=0)
+    time_limit_seconds: float | None = Field(default=None, gt=0)
+    max_failed_jobs: int | None = Field(default=None, ge=0)
+    retries: int = Field(default=1, ge=0)
+    auto_exclude: bool = True
+    description: str | None = None
+    participant: str | None = None
+    user_metadata: dict[str, str] = Field(default_factory=dict)
+    group: str | None = None
+    timing: Timing = Timing()
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        check_experiment_name(name)
+        return name
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [objective.name for objective in self.objectives]
+        for name in names:
+            if name in self.space.names():
+                raise ValueError(f"{name!r} is both a parameter and a result")
+            if names.count(name) > 1:
+                raise ValueError(f"the result {name!r} is there twice")
+        return self
+
+    def to_json(self) -> str:
+        """Return it as JSON text, the form of `spec.json` and of the database."""
+        return self.model_dump_json(indent=2)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> ExperimentSpec:
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError: It is not a specification, or one of a later Headway.
+        """
+        return cls.model_validate_json(text)
+
+
+def check_experiment_name(name: str) -> None:
+    """Make sure that a name can be a folder, a part of a job's name, and `NAME/N` on the terminal.
+
+    Raises:
+        ValueError: It cannot; the text says what is allowed.
+    """
+    allowed = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name)
+    if not allowed or len(name) > LONGEST_NAME:
+        raise ValueError(
+            f"{name!r} is not a name: letters, digits, _ . and - only, a letter or digit first, "
+            f"at most {LONGEST_NAME} characters"
+        )

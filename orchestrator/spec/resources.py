@@ -1,0 +1,33 @@
+"""What each trial asks of the scheduler."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Resources(BaseModel):
+    """Resources of one trial.
+
+    Attributes:
+        partition: Partition, or several as `a,b`; None: the site's default.
+        memory_mb: Memory of a node for the trial, in MiB; None: the site's default.
+        cpus: CPUs of the trial's one task.
+        gpus: GPUs a node.
+        nodes: Nodes.
+        minutes: Time limit of the Slurm job in minutes; None: the site's default.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    partition: str | None = None
+    memory_mb: int | None = None
+    cpus: int = 1
+    gpus: int = 0
+    nodes: int = 1
+    minutes: int | None = None
+    account: str | None = None
+    reservation: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    gres: str | None = None
+    exclude: tuple[str, ...] = ()
