@@ -1,0 +1,118 @@
+"""Runs Slurm's commands: each with a time limit, each counted against the site's patience."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+# Commands print states, times and messages in the user's language and format otherwise.
+PLAIN_ENVIRONMENT = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "standard"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandResult:
+    """What came of one command.
+
+    Attributes:
+        code: Its exit code; None if it did not end within its time limit or could not be run.
+        output: What it printed to standard output.
+        errors: What it printed to standard error, or why it could not be run.
+        seconds: How long it took.
+    """
+
+    code: int | None
+    output: str
+    errors: str
+    seconds: float
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the command ran and said that all is well."""
+        return self.code == 0
+
+
+class CallBudget:
+    """A bucket of calls that refills with time (DESIGN section 10: 20 a minute, burst 40).
+
+    It never refuses: a call that must be made is made. It tells how much is left, so that callers
+    can wait or put several things into one call.
+    """
+
+    def __init__(self, *, per_minute: float = 20, burst: int = 40) -> None:
+        self.per_minute = per_minute
+        self.burst = burst
+        self.counted: Counter[str] = Counter()
+        self._left = float(burst)
+        self._at = time.monotonic()
+        self._lock = threading.Lock()
+
+    def spend(self, command: str) -> None:
+        """Count one call of a command."""
+        with self._lock:
+            self._refill()
+            self._left = max(0.0, self._left - 1)
+            self.counted[command] += 1
+
+    def left(self) -> float:
+        """Return how many calls may be made at once now."""
+        with self._lock:
+            self._refill()
+            return self._left
+
+    def pause_seconds(self) -> float:
+        """Return how long two kinds of callers have to wait between their calls.
+
+        Nothing while a quarter of the burst is left; below that ever more, up to the pace at which
+        two callers together spend exactly what flows back.
+        """
+        reserve = self.burst / 4
+        lack = max(0.0, 1 - self.left() / reserve)
+        return lack * 2 * 60 / self.per_minute
+
+    def _refill(self) -> None:
+        moment = time.monotonic()
+        grown = self._left + (moment - self._at) * self.per_minute / 60
+        self._left, self._at = min(float(self.burst), grown), moment
+
+
+class Commands:
+    """Runs commands of one scheduler."""
+
+    def __init__(self, budget: CallBudget) -> None:
+        self.budget = budget
+
+    def run(self, *words: str, limit_seconds: float) -> CommandResult:
+        """Run one command to its end or its time limit; never raises for what it does."""
+        self.budget.spend(words[0])
+        began = time.monotonic()
+        try:
+            done = subprocess.run(
+                words,
+                capture_output=True,
+                stdin=subprocess.DEVNULL,
+                timeout=limit_seconds,
+                env=os.environ | PLAIN_ENVIRONMENT,
+                encoding="utf-8",
+                errors="replace",
+                check=False,
+                # Ctrl-C in the terminal is for the head, not for a scancel that it just began.
+                start_new_session=True,
+            )
+        except subprocess.TimeoutExpired:
+            return self._none(f"{words[0]} did not answer within {limit_seconds:g} s", began)
+        except OSError as error:
+            return self._none(f"{words[0]} cannot be run: {error.strerror}", began)
+        return CommandResult(
+            code=done.returncode,
+            output=done.stdout,
+            errors=done.stderr,
+            seconds=time.monotonic() - began,
+        )
+
+    @staticmethod
+    def _none(why: str, began: float) -> CommandResult:
+        return CommandResult(code=None, output="", errors=why, seconds=time.monotonic() - began)

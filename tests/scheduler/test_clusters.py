@@ -1,0 +1,236 @@
+"""The contract of a cluster, for local processes and for a real Slurm."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from db.states import ENDED_JOBS, JobState
+from orchestrator.cluster.base import Cluster
+from orchestrator.cluster.local import LocalCluster
+from orchestrator.cluster.slurm import SlurmCluster
+from orchestrator.spec.resources import Resources
+from tests.cluster.slurm import PrivateSlurm
+from tests.main_job.runs import wait_until
+from tests.scheduler.orders import ENTRY, TIMING, Jobs, new_order
+
+KINDS = ["local", pytest.param("slurm", marks=pytest.mark.slurm)]
+
+
+@pytest.fixture(params=KINDS)
+def make(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Cluster]:
+    """Makes one more object for the same scheduler, as a head does that starts again."""
+    if request.param == "local":
+        return lambda: LocalCluster(entry=ENTRY)
+    slurm: PrivateSlurm = request.getfixturevalue("slurm_cluster")
+    for name, value in slurm.environment().items():
+        monkeypatch.setenv(name, value)
+    return lambda: SlurmCluster(entry=ENTRY, timing=TIMING, user=getpass.getuser())
+
+
+@pytest.fixture
+def jobs(make: Callable[[], Cluster], tmp_path: Path) -> Iterator[Jobs]:
+    """A run folder whose name needs quotes."""
+    jobs = Jobs(make(), make, tmp_path / "a run's $folder")
+    yield jobs
+    jobs.clean_up()
+
+
+class TestCluster:
+    def test_one_job_runs_and_ends(self, jobs: Jobs) -> None:
+        order, answer = jobs.submit()
+        (job_id,) = answer.job_ids
+        jobs.wait_for({job_id: JobState.RUNNING})
+        jobs.end(0)
+        found = jobs.wait_for({job_id: JobState.COMPLETED})
+        assert found[job_id].exit_code in {0, None}
+        assert jobs.has_begun(order)
+        assert (jobs.run_dir / order.log_pattern.format(index=0)).exists()
+
+    def test_the_tasks_of_an_array_have_states_of_their_own(self, jobs: Jobs) -> None:
+        order, answer = jobs.submit(size=3)
+        first, second, third = answer.job_ids
+        jobs.wait_for(dict.fromkeys(answer.job_ids, JobState.RUNNING))
+        jobs.end(1, code=3)
+        jobs.end(2)
+        jobs.wait_for({first: JobState.RUNNING, second: JobState.FAILED, third: JobState.COMPLETED})
+        assert all(jobs.has_begun(order, index) for index in range(3))
+        logs = [jobs.run_dir / order.log_pattern.format(index=index) for index in range(3)]
+        assert all(log.exists() for log in logs)
+
+    def test_running_jobs_are_found_by_name_by_an_object_that_never_saw_them(
+        self, jobs: Jobs
+    ) -> None:
+        single, one = jobs.submit()
+        array, three = jobs.submit(size=3)
+        jobs.wait_for(dict.fromkeys((*one.job_ids, *three.job_ids), JobState.RUNNING))
+        nobody = new_order(jobs.run_dir)
+        names = [single.name, array.name, nobody.name]
+        wanted = {
+            single.name: {0: one.job_ids[0]},
+            array.name: dict(enumerate(three.job_ids)),
+            nobody.name: {},
+        }
+        # A process has its command line a moment after it has started.
+        wait_until(lambda: jobs.make().find(names) == wanted)
+
+    def test_an_object_that_never_saw_a_job_knows_that_it_runs(self, jobs: Jobs) -> None:
+        _, answer = jobs.submit()
+        jobs.wait_for({answer.job_ids[0]: JobState.RUNNING})
+        found = jobs.make().statuses(jobs.submitted)
+        assert found[answer.job_ids[0]].state == JobState.RUNNING
+
+    def test_cancelling_ends_the_named_tasks_only(self, jobs: Jobs) -> None:
+        _, answer = jobs.submit(size=3)
+        kept, *ended = answer.job_ids
+        jobs.wait_for(dict.fromkeys(answer.job_ids, JobState.RUNNING))
+        jobs.cluster.cancel(ended)
+        names = {job_id: jobs.submitted[job_id] for job_id in ended}
+        patience = time.monotonic() + 30
+        while not all(
+            status.state in ENDED_JOBS for status in jobs.cluster.statuses(names).values()
+        ):
+            assert time.monotonic() < patience
+            time.sleep(0.1)
+        jobs.wait_for({kept: JobState.RUNNING})
+        jobs.cluster.cancel(ended)
+
+    def test_cancelling_what_waits_leaves_alone_what_runs(self, jobs: Jobs) -> None:
+        _, answer = jobs.submit()
+        jobs.wait_for({answer.job_ids[0]: JobState.RUNNING})
+        jobs.cluster.cancel(answer.job_ids, pending_only=True)
+        time.sleep(0.5)
+        jobs.wait_for({answer.job_ids[0]: JobState.RUNNING})
+        jobs.end(0)
+        jobs.wait_for({answer.job_ids[0]: JobState.COMPLETED})
+
+    def test_cancelling_nothing_is_no_error(self, jobs: Jobs) -> None:
+        jobs.cluster.cancel([])
+
+    def test_a_job_that_nobody_knows_is_gone(self, jobs: Jobs) -> None:
+        number = 999_999 if jobs.cluster.name == "slurm" else "local-999999-1"
+        jobs.submitted[str(number)] = "hw-test-none"
+        jobs.wait_for({str(number): JobState.GONE})
+
+    def test_the_script_is_shown_without_submitting(self, jobs: Jobs) -> None:
+        order = new_order(jobs.run_dir)
+        text = jobs.cluster.script(order)
+        assert order.token in text
+        assert str(ENTRY) in text
+        assert jobs.cluster.find([order.name]) == {order.name: {}}
+        assert jobs.cluster.pause_seconds() == 0
+
+
+@pytest.mark.slurm
+class TestSlurm:
+    @pytest.fixture
+    def jobs(
+        self, slurm_cluster: PrivateSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[Jobs]:
+        """A run folder on the private Slurm."""
+        for name, value in slurm_cluster.environment().items():
+            monkeypatch.setenv(name, value)
+
+        def make() -> Cluster:
+            return SlurmCluster(entry=ENTRY, timing=TIMING, user=getpass.getuser())
+
+        jobs = Jobs(make(), make, tmp_path)
+        yield jobs
+        jobs.clean_up()
+
+    def test_a_pending_job_is_cancelled_while_it_waits(self, jobs: Jobs) -> None:
+        _, answer = jobs.submit(size=3, resources=Resources(nodes=8, cpus=4))
+        running, *waiting = answer.job_ids
+        states = {running: JobState.RUNNING, **dict.fromkeys(waiting, JobState.PENDING)}
+        found = jobs.wait_for(states)
+        assert found[waiting[0]].host is None
+        jobs.cluster.cancel(answer.job_ids, pending_only=True)
+        jobs.wait_for(states | dict.fromkeys(waiting, JobState.CANCELLED))
+
+    def test_an_array_that_is_cancelled_before_any_task_begins_is_seen_to_end(
+        self, jobs: Jobs, slurm_cluster: PrivateSlurm
+    ) -> None:
+        _, first = jobs.submit(resources=Resources(nodes=8, cpus=4))
+        jobs.wait_for({first.job_ids[0]: JobState.RUNNING})
+        _, answer = jobs.submit(size=3)
+        jobs.wait_for(dict.fromkeys(answer.job_ids, JobState.PENDING))
+        jobs.cluster.cancel(answer.job_ids, pending_only=True)
+        jobs.wait_for(dict.fromkeys(answer.job_ids, JobState.CANCELLED))
+
+    def test_a_job_that_left_the_queue_is_known_by_the_accounting(
+        self, jobs: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        order, answer = jobs.submit()
+        jobs.end(0, code=5)
+        jobs.wait_for({answer.job_ids[0]: JobState.FAILED})
+        monkeypatch.setenv("PATH", f"{_forgetful(tmp_path)}:{_path()}")
+        found = jobs.wait_for({answer.job_ids[0]: JobState.FAILED})
+        assert found[answer.job_ids[0]].exit_code == 5
+        assert jobs.cluster.find([order.name]) == {order.name: {0: answer.job_ids[0]}}
+
+    def test_a_controller_that_does_not_answer_leaves_everything_unknown(
+        self, jobs: Jobs, slurm_cluster: PrivateSlurm
+    ) -> None:
+        _, answer = jobs.submit()
+        jobs.wait_for({answer.job_ids[0]: JobState.RUNNING})
+        timing = TIMING.model_copy(update={"slurm_limit_seconds": 0.5})
+        impatient = SlurmCluster(entry=ENTRY, timing=timing, user=getpass.getuser())
+        slurm_cluster.freeze_controller()
+        try:
+            names = {answer.job_ids[0]: jobs.submitted[answer.job_ids[0]]}
+            (status,) = impatient.statuses(names).values()
+            assert status.state == JobState.UNKNOWN
+            assert impatient.find(names.values()) is None
+        finally:
+            slurm_cluster.thaw_controller()
+        jobs.wait_for({answer.job_ids[0]: JobState.RUNNING})
+
+    def test_partitions_are_listed(self, jobs: Jobs) -> None:
+        assert isinstance(jobs.cluster, SlurmCluster)
+        assert jobs.cluster.partitions() == ["alpha", "beta"]
+
+    def test_live_answers_have_the_shape_of_the_recorded_ones(
+        self, jobs: Jobs, slurm_cluster: PrivateSlurm
+    ) -> None:
+        from orchestrator.cluster.parsing import (
+            SACCT_FORMAT,
+            SQUEUE_FORMAT,
+            read_sacct,
+            read_squeue,
+        )
+
+        _, answer = jobs.submit(size=2)
+        jobs.wait_for(dict.fromkeys(answer.job_ids, JobState.RUNNING))
+        queue = slurm_cluster.run(
+            "squeue", "--array", "--noheader", "--states=all", f"--format={SQUEUE_FORMAT}"
+        ).stdout
+        words = ("sacct", "--allocations", "--noheader", "--parsable2", f"--format={SACCT_FORMAT}")
+        patience = time.monotonic() + 60
+        while not (accounting := slurm_cluster.run(*words).stdout):
+            # It is told of jobs seconds later.
+            assert time.monotonic() < patience
+            time.sleep(0.2)
+        assert {line.count("|") for line in queue.splitlines()} == {4}
+        assert {line.count("|") for line in accounting.splitlines()} == {4}
+        assert set(answer.job_ids) <= {row.job_id for row in read_squeue(queue)}
+        states = {row.status.state for row in [*read_squeue(queue), *read_sacct(accounting)]}
+        assert JobState.UNKNOWN not in states
+
+
+def _path() -> str:
+    import os
+
+    return os.environ["PATH"]
+
+
+def _forgetful(folder: Path) -> Path:
+    """A folder with an squeue that has forgotten all jobs."""
+    (folder / "bin").mkdir()
+    squeue = folder / "bin" / "squeue"
+    squeue.write_text("#!/bin/sh\nexit 0\n")
+    squeue.chmod(0o755)
+    return folder / "bin"
