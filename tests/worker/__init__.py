@@ -1,0 +1,1 @@
+"""Tests of the worker: real processes, really started and really killed."""

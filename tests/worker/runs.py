@@ -1,0 +1,116 @@
+"""A run folder as the head makes it, and workers started in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from db.records import Assignment, EndPayload, ReportMessage, Value, WorkerJob
+from db.spool import assignments, layout, lines, reports
+
+ENTRY = Path(__file__).parents[2] / "worker" / "entry.py"
+TOKEN = "t0k3n"
+
+
+class Run:
+    """One run folder with the spool transport, and the workers of its one submission."""
+
+    def __init__(self, folder: Path, **job: Any) -> None:
+        self.folder = folder
+        self.spool = layout.spool_of(str(folder))
+        layout.create(self.spool)
+        self.job: WorkerJob = {
+            "experiment_id": 1,
+            "experiment_name": "e",
+            "run_dir": str(folder),
+            "transport": "spool",
+            "db_url": None,
+            "import_folders": [sysconfig.get_paths()["purelib"]],
+            "program": "true",
+            "working_folder": str(folder),
+            "objectives": ["RESULT"],
+            "worker_timeout_seconds": None,
+            "grace_seconds": 1.0,
+            "heartbeat_seconds": 15.0,
+            "claim_patience_seconds": 1.0,
+            "report_patience_seconds": 1.0,
+        }
+        self.change(**job)
+
+    def change(self, **job: Any) -> None:
+        """Write `job.json` anew with some of its fields changed."""
+        self.job = cast("WorkerJob", {**self.job, **job})
+        (self.folder / "job.json").write_text(json.dumps(self.job))
+
+    def assign(self, index: int = 0, **parameters: Value) -> Assignment:
+        """Offer one attempt through the spool."""
+        assignment: Assignment = {
+            "attempt_id": index + 1,
+            "attempt_token": f"a{index}",
+            "number": 1,
+            "trial_index": index,
+            "parameters": parameters,
+            "log_path": f"logs/{index}.log",
+            "checkpoint_dir": str(self.folder / "checkpoints" / str(index)),
+        }
+        assignments.write_assignments(self.spool, TOKEN, {index: assignment})
+        return assignment
+
+    def log(self, index: int = 0) -> bytes:
+        """Return what stands in an attempt's log."""
+        return (self.folder / f"{index}.log").read_bytes()
+
+    def start(
+        self, index: int = 0, *, environ: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker as the local cluster does."""
+        with (self.folder / f"{index}.log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-I", "-S", ENTRY, str(self.folder), TOKEN, str(index)],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, **(environ or {})},
+                cwd=cwd,
+                start_new_session=True,
+            )
+
+    def work(self, index: int = 0, **options: Any) -> int:
+        """Run a worker to its end and return its exit code."""
+        return self.start(index, **options).wait(timeout=60)
+
+    def messages(self, kind: str) -> list[ReportMessage]:
+        """Return the reports of a kind that wait in the spool."""
+        found = [message for _, message in reports.read_reports(self.spool)]
+        return [message for message in found if message["kind"] == kind]
+
+    def ending(self) -> EndPayload:
+        """Return the payload of the one END report."""
+        (message,) = self.messages("END")
+        return cast("EndPayload", message["payload"])
+
+    def lines(self, index: int = 0) -> list[dict[str, Any]]:
+        """Return an attempt's heartbeats and metrics."""
+        return lines.read_lines(lines.lines_path(self.spool, f"a{index}"), 0)[0]
+
+    def try_program(self, program: str, **parameters: Value) -> EndPayload:
+        """Run one attempt of a program and return what was reported."""
+        self.change(program=program)
+        self.assign(0, **parameters)
+        assert self.work() == 0, self.log()
+        return self.ending()
+
+
+def wait_until(question: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait until something has come true."""
+    end = time.monotonic() + seconds
+    while not question():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.01)

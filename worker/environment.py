@@ -1,0 +1,89 @@
+"""What the program finds around it: the user's own environment, and Headway's variables."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from db.light_json import dumps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from db.records import Assignment, Value, WorkerJob
+
+PREFIX = "HEADWAY_PARAM_"
+_OWN = ("HEADWAY_PARAMS_FILE", "HEADWAY_TRIAL", "HEADWAY_ATTEMPT", "HEADWAY_CHECKPOINT_DIR")
+_TIME_LEFT = "HEADWAY_TIME_LEFT"
+
+
+def program_environment(job: WorkerJob, assignment: Assignment) -> dict[str, str]:
+    """Return the environment of an attempt's program.
+
+    It is the worker's own, unchanged, plus the variables of the protocol. Those of an outer trial
+    (a program that itself runs Headway) are taken out first.
+    """
+    own = (*_OWN, _TIME_LEFT)
+    found = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in own and not name.startswith(PREFIX)
+    }
+    for name, value in assignment["parameters"].items():
+        found[PREFIX + name] = repr(value) if isinstance(value, float) else str(value)
+    found["HEADWAY_PARAMS_FILE"] = parameters_file(assignment)
+    found["HEADWAY_TRIAL"] = str(assignment["trial_index"])
+    found["HEADWAY_ATTEMPT"] = str(assignment["number"])
+    found["HEADWAY_CHECKPOINT_DIR"] = assignment["checkpoint_dir"]
+    seconds = time_left(job["worker_timeout_seconds"], os.environ)
+    if seconds is not None:
+        found[_TIME_LEFT] = str(seconds)
+    return found
+
+
+def time_left(limit: float | None, environ: Mapping[str, str]) -> int | None:
+    """Return the whole seconds a program may run: the nearer of our limit and the Slurm job's end.
+
+    `SLURM_JOB_END_TIME` (seconds since 1970) is set by Slurm 22.05 and later. None: no limit known.
+    """
+    limits = [] if limit is None else [limit]
+    end = environ.get("SLURM_JOB_END_TIME", "")
+    if end.isdecimal():
+        limits.append(max(0.0, int(end) - time.time()))
+    return int(min(limits)) if limits else None
+
+
+def parameters_file(assignment: Assignment) -> str:
+    """Return the path of the JSON file with the parameters; of this attempt alone."""
+    folder = assignment["checkpoint_dir"]
+    return os.path.join(folder, f".parameters-{assignment['number']}.json")
+
+
+def prepare_checkpoint_dir(assignment: Assignment) -> None:
+    """Make the checkpoint folder with the parameters in it; raises OSError."""
+    parameters: dict[str, Value] = assignment["parameters"]
+    text = dumps(parameters).encode()
+    for chance in (1, 2):
+        os.makedirs(assignment["checkpoint_dir"], mode=0o700, exist_ok=True)
+        try:
+            with open(parameters_file(assignment), "wb") as file:
+                file.write(text)
+        except FileNotFoundError:
+            # An earlier attempt of the same trial ended just now and tidied the empty folder away.
+            if chance == 2:  # noqa: PLR2004
+                raise
+        else:
+            return
+
+
+def tidy_checkpoint_dir(assignment: Assignment) -> None:
+    """Remove the parameters file, and the folder if the program left nothing in it.
+
+    A run of a hundred thousand trials must not leave twice as many files behind.
+    """
+    try:
+        os.unlink(parameters_file(assignment))
+        os.rmdir(assignment["checkpoint_dir"])
+    except OSError:
+        return
