@@ -1,0 +1,297 @@
+"""The loop of a head: wait for something to happen, do one tick, again."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from types import FrameType
+
+import tenacity
+
+from db.errors import DatabaseUnavailable
+from db.sql.store import Store
+from db.sql.wakeup import Bell
+from db.states import AttemptState, TrialStatus
+from orchestrator.generators.process import GeneratorProcess
+from orchestrator.lease import Renewal
+from orchestrator.spec.experiment import ExperimentSpec
+from orchestrator.steps.ledger import Ledger, OpenAttempt
+from orchestrator.steps.mailbox import Mailbox
+from orchestrator.steps.observe import Observer
+from orchestrator.steps.propose import Proposer
+from orchestrator.steps.settle import Note, Settler
+from orchestrator.steps.submit import Submitter
+
+# Files and SQLite have nothing to wait on: looked at so often, which costs 0.3 % of a core.
+GLANCE_SECONDS = 0.02
+# Whatever was missed (a notification, a file with an old time stamp) is found after this.
+LOOK_SECONDS = 1.0
+TICK_SECONDS = 0.5
+# A scheduler that does not get rid of cancelled jobs keeps nobody at the terminal; `resume` adopts
+# what is left.
+CANCEL_SECONDS = 20.0
+LONGEST_DATABASE_PAUSE_SECONDS = 30.0
+
+
+class Ending(StrEnum):
+    """Why a loop ended."""
+
+    DONE = "DONE"  # all trials have their final status
+    STOPPED = "STOPPED"  # asked to stop; the running trials have finished
+    CANCELLED = "CANCELLED"  # asked to stop at once; the running trials were cancelled
+    LEFT = "LEFT"  # asked to go (SIGTERM); running jobs go on and wait for a resume
+    TIME = "TIME"  # the time for the whole search is over
+    FAILURES = "FAILURES"  # more trials failed than are allowed
+
+
+class Alarm:
+    """Wakes the loop from threads and signal handlers; collects what a person asked for.
+
+    Attributes:
+        interrupts: How often Ctrl-C was pressed.
+        is_leaving: Whether SIGTERM came.
+    """
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        for descriptor in (self._read, self._write):
+            os.set_blocking(descriptor, False)
+        self.interrupts = 0
+        self.is_leaving = False
+
+    def fileno(self) -> int:
+        """Return the descriptor that gets readable when the alarm rings."""
+        return self._read
+
+    def ring(self) -> None:
+        """Wake the loop; safe in any thread and in signal handlers."""
+        # A full pipe wakes it as well.
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._write, b"!")
+
+    def silence(self) -> None:
+        """Forget rings that were heard."""
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._read, 4096):
+                pass
+
+    @contextlib.contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Take Ctrl-C and SIGTERM while the block runs; a lost terminal does not end the head."""
+        old = {
+            signal.SIGINT: signal.signal(signal.SIGINT, self._interrupt),
+            signal.SIGTERM: signal.signal(signal.SIGTERM, self._leave),
+            signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+        }
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self.interrupts += 1
+        self.ring()
+
+    def _leave(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self.is_leaving = True
+        self.ring()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What a loop runs, put together by `app`."""
+
+    store: Store
+    spec: ExperimentSpec
+    ledger: Ledger
+    mailbox: Mailbox
+    bell: Bell
+    generators: tuple[GeneratorProcess, ...]
+    renewal: Renewal
+    observer: Observer
+    settler: Settler
+    proposer: Proposer
+    submitter: Submitter
+    alarm: Alarm
+    cancel: Callable[[list[str], bool], None]
+    note: Note
+
+
+class Loop:
+    """Runs ticks until the experiment is done or somebody wants it to end."""
+
+    def __init__(self, parts: Parts, *, deadline: float | None) -> None:
+        self._parts = parts
+        self._deadline = deadline
+        self._stopping: Ending | None = None
+        self._give_up_at: float | None = None
+        self._next_look = 0.0
+
+    def run(self) -> Ending:
+        """Run to an end; the ledger then says where everything stands."""
+        is_new = True
+        while True:
+            try:
+                ending = self._tick(look=is_new)
+            except DatabaseUnavailable as error:
+                self._reconnect(error)
+                ending = None
+            if ending is not None:
+                return ending
+            is_new = self._wait()
+
+    def _tick(self, *, look: bool) -> Ending | None:
+        """Do the four steps once; return an ending if it is reached."""
+        parts, ledger = self._parts, self._parts.ledger
+        parts.renewal.renew()
+        news = parts.observer.gather()
+        parts.settler.settle(news, look=look)
+        self._listen()
+        if not self._stopping:
+            parts.proposer.propose(parts.submitter.free_slots())
+        parts.submitter.submit(news.poll, accept_new=not self._stopping)
+        if any(s.attempt_ids for s in ledger.submissions.values() if not s.is_in_flight):
+            parts.observer.poll_soon()
+        return self._ending()
+
+    # Stopping
+
+    def _listen(self) -> None:
+        """Act on what a person, the clock or the failure limit asked for."""
+        parts = self._parts
+        if parts.alarm.interrupts > 1:
+            self._cancel_all()
+        elif self._stopping is not None:
+            self._withdraw_pending()
+        elif parts.alarm.interrupts:
+            self._stop(Ending.STOPPED, "stopping: no new trials, running ones finish")
+        elif self._deadline is not None and time.monotonic() >= self._deadline:
+            self._stop(Ending.TIME, "the time for the search is over: no new trials")
+        elif self._has_failed_too_often():
+            text = f"more than {parts.spec.max_failed_jobs} trials failed: no new trials"
+            self._stop(Ending.FAILURES, text)
+
+    def _has_failed_too_often(self) -> bool:
+        limit = self._parts.spec.max_failed_jobs
+        return limit is not None and self._parts.ledger.counts[TrialStatus.FAILED] > limit
+
+    def _stop(self, ending: Ending, text: str) -> None:
+        self._stopping = ending
+        self._parts.note(text, level="warning")
+        self._withdraw_pending()
+
+    def _withdraw_pending(self) -> None:
+        """Take back jobs that have not begun; those of calls in flight are caught later."""
+        pending = [
+            attempt
+            for attempt in self._parts.ledger.attempts.values()
+            if attempt.job_id and attempt.state != AttemptState.STARTED and not attempt.is_withdrawn
+        ]
+        for attempt in pending:
+            attempt.is_withdrawn = True
+        self._end_jobs(pending, pending_only=True)
+
+    def _cancel_all(self) -> None:
+        """Cancel everything that runs, with one call for all."""
+        if self._give_up_at is None:
+            self._stopping = Ending.CANCELLED
+            self._give_up_at = time.monotonic() + CANCEL_SECONDS
+            self._parts.note("cancelling the running trials", level="warning")
+        running = [
+            attempt
+            for attempt in self._parts.ledger.attempts.values()
+            if attempt.job_id and not attempt.is_cancelled
+        ]
+        for attempt in running:
+            attempt.is_cancelled = True
+        self._end_jobs(running, pending_only=False)
+
+    def _end_jobs(self, attempts: list[OpenAttempt], *, pending_only: bool) -> None:
+        jobs = [attempt.job_id for attempt in attempts if attempt.job_id]
+        if jobs:
+            self._parts.cancel(jobs, pending_only)
+            self._parts.observer.poll_soon()
+
+    def _ending(self) -> Ending | None:
+        parts, ledger = self._parts, self._parts.ledger
+        if parts.alarm.is_leaving and not parts.submitter.in_flight:
+            return Ending.LEFT
+        if self._give_up_at is not None and time.monotonic() >= self._give_up_at:
+            return Ending.CANCELLED
+        if ledger.attempts or parts.submitter.in_flight:
+            return None
+        if self._stopping is not None:
+            return self._stopping
+        is_done = not ledger.trials and ledger.created >= parts.spec.max_eval
+        return Ending.DONE if is_done else None
+
+    # Waiting
+
+    def _wait(self) -> bool:
+        """Sleep until there is something to do; whether the database may hold new reports."""
+        parts = self._parts
+        end = time.monotonic() + self._longest_wait()
+        listened = parts.bell.fileno()
+        watched = [parts.alarm.fileno(), *(g.fileno() for g in parts.generators)]
+        is_glancing = listened is None or self._reads_spool
+        if listened is not None:
+            watched.append(listened)
+        while True:
+            left = max(0.0, end - time.monotonic())
+            glance = min(left, GLANCE_SECONDS) if is_glancing else left
+            ready, _, _ = select.select(watched, [], [], glance)
+            parts.alarm.silence()
+            rang = parts.bell.rang()
+            if rang or ready or time.monotonic() >= end or parts.mailbox.is_changed():
+                break
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + LOOK_SECONDS
+            return True
+        return rang
+
+    @property
+    def _reads_spool(self) -> bool:
+        """Whether results are expected in files."""
+        return self._parts.store.engine.dialect.name == "sqlite"
+
+    def _longest_wait(self) -> float:
+        parts = self._parts
+        waits = [TICK_SECONDS]
+        if parts.ledger.waiting and parts.submitter.free_slots() > 0 and not self._stopping:
+            waits.append(max(GLANCE_SECONDS, parts.submitter.seconds_to_submit()))
+        fallback = parts.proposer.seconds_to_fallback()
+        if fallback is not None and parts.submitter.free_slots() > len(parts.ledger.waiting):
+            waits.append(max(GLANCE_SECONDS, fallback))
+        return min(waits)
+
+    def _reconnect(self, error: DatabaseUnavailable) -> None:
+        """Wait until the database answers again, then read everything anew.
+
+        It is not known whether the transaction that broke was committed, so nothing that the
+        ledger holds can be trusted.
+        """
+        parts = self._parts
+        parts.note("the database went away; trying again", level="error", why=str(error))
+        waiting = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(DatabaseUnavailable),
+            wait=tenacity.wait_exponential_jitter(initial=0.2, max=LONGEST_DATABASE_PAUSE_SECONDS),
+            stop=lambda _: parts.alarm.interrupts > 1 or parts.alarm.is_leaving,
+            reraise=True,
+        )
+        waiting(self._load_anew)
+        parts.note("the database is back")
+
+    def _load_anew(self) -> None:
+        parts = self._parts
+        parts.ledger.load(parts.store, in_flight=parts.submitter.in_flight)
+        parts.proposer.forget()
+        parts.submitter.adopt()

@@ -1,0 +1,214 @@
+"""What the head keeps in mind of its open trials; always rebuilt from the database, never saved.
+
+The database is the truth. A step writes there first and changes the ledger when the transaction
+has been committed; when a transaction's fate is unknown, the ledger is loaded anew.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from db.sql import attempts, generations, trials
+from db.sql.store import Store
+from db.states import AttemptState, FailureClass, SubmissionState, TrialStatus
+from orchestrator.cluster.base import JobStatus
+from orchestrator.generators.base import Observation, Point
+
+# Trials of these kinds do not count towards --max_eval: their points were never evaluated.
+UNCOUNTED = (TrialStatus.ABANDONED, TrialStatus.STALE)
+
+
+@dataclass
+class OpenTrial:
+    """A trial without a final status."""
+
+    id: int
+    index: int
+    point: Point
+    status: TrialStatus
+    attempts: int = 0
+    failures: list[FailureClass] = field(default_factory=list)
+
+
+@dataclass
+class OpenAttempt:
+    """An attempt that may still run or report.
+
+    Attributes:
+        job_id: The scheduler's id, when it is known.
+        claim: Nonce of the worker that claimed it.
+        job: The scheduler's last word on it.
+        denials: How many polls in a row did not know the job.
+        ended_since: When (monotonic) its job was first seen to have ended.
+        is_cancelled: Whether this head asked the scheduler to end it.
+        is_withdrawn: Whether this head asked the scheduler to end it if it has not begun; its
+            trial then waits for a resume.
+    """
+
+    id: int
+    trial_id: int
+    token: str
+    state: AttemptState
+    submission_id: int
+    job_name: str
+    array_index: int
+    job_id: str | None = None
+    claim: str | None = None
+    job: JobStatus | None = None
+    denials: int = 0
+    ended_since: float | None = None
+    is_cancelled: bool = False
+    is_withdrawn: bool = False
+
+    @property
+    def submission_token(self) -> str:
+        """The token that its job's name ends with."""
+        return self.job_name.rpartition("-")[2]
+
+
+@dataclass
+class OpenSubmission:
+    """A submission whose fate is not known yet.
+
+    Attributes:
+        is_in_flight: Whether a submitter thread of this head is at work on it.
+        denials: How many searches by name found nothing.
+        since: When (monotonic) it was first unclear.
+    """
+
+    id: int
+    token: str
+    job_name: str
+    state: SubmissionState
+    attempt_ids: list[int]
+    is_in_flight: bool = False
+    denials: int = 0
+    since: float = 0.0
+
+
+class Ledger:
+    """The open trials, attempts and submissions of one experiment, and its counts.
+
+    Attributes:
+        trials: Trials without a final status, by key.
+        attempts: Attempts that may still run, by key.
+        submissions: Submissions that are PREPARED or UNCLEAR, by key.
+        waiting: Keys of trials that want an attempt; retries stand before new points.
+        counts: Number of trials by status.
+        proposed: Number of trials that each step of the strategy has proposed.
+        next_index: Index of the next trial.
+        next_generation: Number of the next call of a generator.
+        generator_states: What each generator said last that it needs to go on.
+        news: Ended trials that the generators have not been told yet.
+    """
+
+    def __init__(self, job_name: str, nodes: int) -> None:
+        self._job_name = job_name
+        self.trials: dict[int, OpenTrial] = {}
+        self.attempts: dict[int, OpenAttempt] = {}
+        self.submissions: dict[int, OpenSubmission] = {}
+        self.waiting: deque[int] = deque()
+        self.counts: Counter[TrialStatus] = Counter()
+        self.proposed = [0] * nodes
+        self.next_index = 0
+        self.next_generation = 0
+        self.generator_states: dict[str, dict[str, Any]] = {}
+        self.news: list[Observation] = []
+
+    def load(self, store: Store, *, in_flight: set[str]) -> None:
+        """Read everything anew.
+
+        Args:
+            store: The database.
+            in_flight: Tokens of submissions that a thread of this head is at work on. Any other
+                that is PREPARED was left by a head that died between its commit and sbatch's
+                answer: nobody knows whether its job exists.
+        """
+        with store.read() as connection:
+            experiment_id = store.experiment_id
+            rows = trials.open_trials(connection, experiment_id)
+            opened = attempts.open_attempts(connection, experiment_id)
+            keys = [row.id for row in rows]
+            numbers = attempts.last_numbers(connection, keys)
+            failures = attempts.failures(connection, keys)
+            self.counts = Counter(trials.counts(connection, experiment_id))
+            self.next_index = trials.next_index(connection, experiment_id)
+            self.next_generation = generations.next_number(connection, experiment_id)
+            self.generator_states = generations.last_states(connection, experiment_id)
+            by_node = generations.proposed_by_node(connection, experiment_id)
+        self.proposed = [by_node.get(node, 0) for node in range(len(self.proposed))]
+        self.trials = {
+            row.id: OpenTrial(
+                id=row.id,
+                index=row.index,
+                point=row.parameters,
+                status=row.status,
+                attempts=numbers.get(row.id, 0),
+                failures=failures.get(row.id, []),
+            )
+            for row in rows
+        }
+        self._load_attempts(opened, in_flight)
+        busy = {attempt.trial_id for attempt in self.attempts.values()}
+        idle = [trial for key, trial in self.trials.items() if key not in busy]
+        # A trial that has tried before stands before points that have not.
+        idle.sort(key=lambda trial: (trial.attempts == 0, trial.index))
+        self.waiting = deque(trial.id for trial in idle)
+
+    def _load_attempts(self, opened: list[attempts.AttemptRow], in_flight: set[str]) -> None:
+        self.attempts, self.submissions = {}, {}
+        for row in opened:
+            self.attempts[row.id] = OpenAttempt(
+                id=row.id,
+                trial_id=row.trial_id,
+                token=row.token,
+                state=row.state,
+                submission_id=row.submission_id,
+                job_name=self.job_name(row.submission_token),
+                array_index=row.array_index,
+                job_id=row.slurm_job_id,
+                claim=row.claim,
+            )
+            if row.submission_state in {SubmissionState.PREPARED, SubmissionState.UNCLEAR}:
+                submission = self.submissions.setdefault(
+                    row.submission_id,
+                    OpenSubmission(
+                        id=row.submission_id,
+                        token=row.submission_token,
+                        job_name=self.job_name(row.submission_token),
+                        state=row.submission_state,
+                        attempt_ids=[],
+                        is_in_flight=row.submission_token in in_flight,
+                    ),
+                )
+                submission.attempt_ids.append(row.id)
+
+    def job_name(self, token: str) -> str:
+        """Return the name of a submission's job, which identifies it in the scheduler."""
+        return f"hw-{self._job_name}-{token}"
+
+    @property
+    def created(self) -> int:
+        """How many trials count towards the number that was asked for."""
+        return sum(self.counts.values()) - sum(self.counts[status] for status in UNCOUNTED)
+
+    @property
+    def observed(self) -> int:
+        """How many trials have an outcome."""
+        return self.counts[TrialStatus.COMPLETED]
+
+    def set_status(self, trial: OpenTrial, status: TrialStatus) -> None:
+        """Follow a change of status that has been committed."""
+        self.counts[trial.status] -= 1
+        self.counts[status] += 1
+        trial.status = status
+
+    def close(self, trial: OpenTrial, status: TrialStatus) -> None:
+        """Follow a trial's end that has been committed."""
+        self.set_status(trial, status)
+        self.trials.pop(trial.id, None)
+        if trial.id in self.waiting:
+            # A late result came while it waited for its next try.
+            self.waiting.remove(trial.id)

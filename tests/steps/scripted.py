@@ -1,0 +1,144 @@
+"""What a head is surrounded by, as a test scripts it: clock, threads, scheduler, generator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor, Future
+from typing import Any
+
+from db.states import ENDED_JOBS, JobState
+from orchestrator.cluster.base import Answer, AnswerKind, JobStatus, Order
+from orchestrator.generators.base import Ask, Batch, GeneratorError, Observation, Point
+from orchestrator.generators.process import Answer as Generated
+
+
+class Clock:
+    """A clock that goes on only when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Inline(Executor):
+    """Does everything at once, unless it is held back."""
+
+    def __init__(self) -> None:
+        self.held: list[tuple[Future[Any], Any]] | None = None
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def work() -> None:
+            future.set_result(fn(*args, **kwargs))
+
+        if self.held is None:
+            work()
+        else:
+            self.held.append((future, work))
+        return future
+
+    def let_go(self) -> None:
+        """Do what was held back."""
+        held, self.held = self.held or [], None
+        for _, work in held:
+            work()
+
+
+class ScriptedCluster:
+    """A scheduler that does what a test says; implements `Cluster`."""
+
+    name = "slurm"
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = []
+        self.orders: list[Order] = []
+        self.jobs: dict[str, JobStatus] = {}
+        self.names: dict[str, dict[int, str]] = {}
+        self.cancelled: list[str] = []
+        self.is_silent = False
+        self.pause = 0.0
+        self._next = 1
+
+    def start(self, order: Order) -> tuple[str, ...]:
+        """Make a job of an order, whatever its answer was."""
+        job, self._next = self._next, self._next + 1
+        ids = tuple(f"{job}_{i}" if order.size > 1 else f"{job}" for i in range(order.size))
+        self.jobs |= dict.fromkeys(ids, JobStatus(state=JobState.PENDING, word="PENDING"))
+        self.names[order.name] = dict(enumerate(ids))
+        return ids
+
+    def submit(self, order: Order) -> Answer:
+        self.orders.append(order)
+        if self.answers:
+            return self.answers.pop(0)
+        return Answer(kind=AnswerKind.ACCEPTED, job_ids=self.start(order))
+
+    def statuses(self, jobs: Mapping[str, str]) -> dict[str, JobStatus]:
+        rest = JobState.UNKNOWN if self.is_silent else JobState.GONE
+        known = {} if self.is_silent else self.jobs
+        return {job_id: known.get(job_id, JobStatus(state=rest)) for job_id in jobs}
+
+    def find(self, names: Iterable[str]) -> dict[str, dict[int, str]] | None:
+        return None if self.is_silent else {name: self.names.get(name, {}) for name in names}
+
+    def cancel(self, job_ids: Iterable[str], *, pending_only: bool = False) -> None:
+        for job_id in job_ids:
+            state = self.jobs.get(job_id, JobStatus(state=JobState.GONE)).state
+            if state == JobState.PENDING or not pending_only:
+                self.cancelled.append(job_id)
+                if state not in ENDED_JOBS:
+                    self.set(job_id, JobState.CANCELLED)
+
+    def pause_seconds(self) -> float:
+        return self.pause
+
+    def script(self, order: Order) -> str:
+        return order.name
+
+    def set(self, job_id: str, state: JobState, **values: Any) -> None:
+        """Give a job a state."""
+        self.jobs[job_id] = JobStatus(state=state, word=state.value, **values)
+
+
+class ScriptedGenerator:
+    """A generator process that answers at once with new points, unless it is told otherwise."""
+
+    def __init__(self) -> None:
+        self.told: list[Observation] = []
+        self.asked: list[tuple[str, Ask]] = []
+        self.error: str | None = None
+        self.is_slow = False
+        self.fewer = 0
+        self._count = 0
+        self._out: tuple[str, Ask] | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        return self._out is not None
+
+    def warm(self, generator: str) -> None:
+        del generator
+
+    def tell(self, observations: list[Observation]) -> None:
+        self.told += observations
+
+    def ask(self, generator: str, ask: Ask) -> None:
+        assert self._out is None
+        self.asked.append((generator, ask))
+        self._out = generator, ask
+
+    def poll(self) -> Generated | None:
+        if self._out is None or self.is_slow:
+            return None
+        (generator, ask), self._out = self._out, None
+        if self.error is not None:
+            result: Batch | GeneratorError = GeneratorError(self.error)
+        else:
+            count = max(1, ask.count - self.fewer)
+            points: list[Point] = [{"x": (self._count + i) / 1024} for i in range(count)]
+            self._count += count
+            result = Batch(points=points, state={"drawn": self._count})
+        return Generated(generator=generator, ask=ask, result=result)

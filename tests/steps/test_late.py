@@ -1,0 +1,182 @@
+"""Results that come late, jobs that are told to stop, and heads that take over."""
+
+from __future__ import annotations
+
+from db.states import JobState
+from tests.steps.world import Worker, World, attempts_of, status_of, try_again
+
+
+def lose(world: World, worker: Worker) -> None:
+    """Give an attempt up whose worker is still at work somewhere."""
+    del world.cluster.jobs[world.job_of(worker)]
+    for _ in range(4):
+        world.clock.now += world.spec.timing.poll_max_seconds
+        world.tick(accept_new=False)
+        world.tick(accept_new=False)
+    assert attempts_of(world, worker.index) == [("LOST", "LOST")]
+
+
+def test_a_late_result_counts_and_the_second_attempt_is_superseded(
+    world: World, workers: list[Worker]
+) -> None:
+    lose(world, workers[0])
+    second = try_again(world, 0)
+    job = world.job_of(second)
+    workers[0].end()
+    world.tick()
+    assert attempts_of(world, 0) == [("SUCCEEDED", "LOST"), ("SUPERSEDED", None)]
+    assert job in world.cluster.cancelled
+    second.end(results={"LOSS": 99.0, "ACC": 99.0})
+    world.ticks(2)
+    assert world.outcomes()[0] == {"LOSS": 0.0, "ACC": 0.0}
+    assert world.statuses().count("COMPLETED") == 1
+    assert [row["refused_reason"] for row in world.rows("report")].count(
+        "its trial already had an outcome"
+    ) == 1
+
+
+def test_a_late_result_counts_before_the_second_attempt_was_planned(
+    world: World, workers: list[Worker]
+) -> None:
+    lose(world, workers[0])
+    workers[0].end()
+    world.tick()
+    assert attempts_of(world, 0) == [("SUCCEEDED", "LOST")]
+    world.ticks(3)
+    assert len(attempts_of(world, 0)) == 1
+    assert status_of(world, 0) == "COMPLETED"
+
+
+def test_a_late_result_counts_after_its_trial_had_failed(
+    world: World, workers: list[Worker]
+) -> None:
+    lose(world, workers[0])
+    for _ in range(2):
+        try_again(world, 0).fail()
+        world.tick()
+    assert status_of(world, 0) == "FAILED"
+    workers[0].end()
+    world.ticks(2)
+    assert status_of(world, 0) == "COMPLETED"
+    assert world.outcomes()[0] == {"LOSS": 0.0, "ACC": 0.0}
+
+
+def test_a_failure_and_a_late_result_may_come_together(world: World, workers: list[Worker]) -> None:
+    lose(world, workers[0])
+    try_again(world, 0).fail()
+    world.tick()
+    third = try_again(world, 0)
+    third.fail()
+    workers[0].end()
+    world.ticks(2)
+    assert status_of(world, 0) == "COMPLETED"
+
+
+def test_a_late_failure_of_an_attempt_that_was_given_up_is_kept_and_not_used(
+    world: World, workers: list[Worker]
+) -> None:
+    lose(world, workers[0])
+    second = try_again(world, 0)
+    workers[0].fail()
+    world.tick()
+    assert attempts_of(world, 0) == [("LOST", "LOST"), ("STARTED", None)]
+    assert [row["refused_reason"] for row in world.rows("report")].count(
+        "its attempt had already been given up"
+    ) == 1
+    second.end()
+    world.tick()
+    assert status_of(world, 0) == "COMPLETED"
+
+
+# Told to stop
+
+
+def test_a_worker_that_was_told_to_stop_waits_for_the_word_of_the_scheduler(
+    world: World, workers: list[Worker]
+) -> None:
+    workers[0].end(cause="TERMINATED", exit_code=None, signal=15, results={})
+    world.ticks(3)
+    assert attempts_of(world, 0) == [("STARTED", None)]
+    world.finish_job(workers[0], JobState.PREEMPTED)
+    world.look(2)
+    assert attempts_of(world, 0)[0] == ("FAILED", "PREEMPTED")
+    assert len(attempts_of(world, 0)) == 2
+    assert all(row["consumed_at"] for row in world.rows("report"))
+
+
+def test_a_worker_that_was_told_to_stop_and_whose_job_is_gone_was_cancelled_by_somebody(
+    world: World, workers: list[Worker]
+) -> None:
+    workers[0].end(cause="TERMINATED", exit_code=None, signal=15, results={})
+    del world.cluster.jobs[world.job_of(workers[0])]
+    world.look(4)
+    assert attempts_of(world, 0) == [("CANCELLED", "CANCELLED")]
+    assert status_of(world, 0) == "ABANDONED"
+
+
+def test_a_program_that_finished_while_it_was_told_to_stop_has_finished(
+    world: World, workers: list[Worker]
+) -> None:
+    workers[0].end(cause="TERMINATED")
+    world.tick()
+    assert attempts_of(world, 0) == [("SUCCEEDED", None)]
+
+
+def test_what_this_head_cancelled_is_abandoned_at_once(world: World, workers: list[Worker]) -> None:
+    for attempt in world.ledger.attempts.values():
+        attempt.is_cancelled = True
+    world.cluster.cancel([world.job_of(worker) for worker in workers])
+    workers[0].end(cause="TERMINATED", exit_code=None, signal=15, results={})
+    world.tick(accept_new=False)
+    assert attempts_of(world, 0) == [("CANCELLED", "CANCELLED")]
+    for _ in range(6):
+        world.clock.now += world.spec.timing.poll_max_seconds
+        world.tick(accept_new=False)
+    assert world.statuses() == ["ABANDONED", "ABANDONED"]
+
+
+def test_what_was_withdrawn_before_it_began_waits_for_a_resume(world: World) -> None:
+    world.ticks(3)
+    for attempt in world.ledger.attempts.values():
+        attempt.is_withdrawn = True
+    world.cluster.cancel([str(a.job_id) for a in world.ledger.attempts.values()], pending_only=True)
+    for _ in range(6):
+        world.clock.now += world.spec.timing.poll_max_seconds
+        world.tick(accept_new=False)
+    assert world.statuses() == ["CANDIDATE", "CANDIDATE"]
+    assert world.states() == ["CANCELLED", "CANCELLED"]
+    assert not world.ledger.attempts
+    world.ticks(3)
+    assert world.states() == ["CANCELLED", "CANCELLED", "SUBMITTED", "SUBMITTED"]
+
+
+def test_trials_that_were_abandoned_do_not_count(world: World, workers: list[Worker]) -> None:
+    world.finish_job(workers[0], JobState.CANCELLED)
+    for _ in range(40):
+        world.look()
+        for worker in world.claim_all():
+            worker.end()
+        if world.statuses().count("COMPLETED") >= 3:
+            break
+    workers[1].end()
+    world.ticks(3)
+    assert sorted(world.statuses()) == ["ABANDONED"] + ["COMPLETED"] * 4
+    assert world.ledger.created == 4
+
+
+def test_the_head_that_takes_over_goes_on_where_the_last_one_was(
+    world: World, workers: list[Worker]
+) -> None:
+    workers[0].end()
+    world.start_head()
+    world.tick()
+    assert status_of(world, 0) == "COMPLETED"
+    workers[1].end()
+    world.start_head()
+    for _ in range(5):
+        world.ticks(3)
+        for worker in world.claim_all():
+            worker.end()
+    world.ticks(2)
+    assert world.statuses() == ["COMPLETED"] * 4
+    assert world.states() == ["SUCCEEDED"] * 4
