@@ -1,0 +1,99 @@
+"""The table of commands. A command's module is imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+from orchestrator.errors import UsageError, did_you_mean
+
+
+class Command(NamedTuple):
+    """One command.
+
+    Attributes:
+        module: Where it lives in this package.
+        help: What it does, in a few words.
+    """
+
+    module: str
+    help: str
+
+
+COMMANDS = {
+    "run": Command("running", "start a search: its trials run on Slurm or on this machine"),
+    "resume": Command("running", "go on after a crash, a stop, or with more trials"),
+    "follow": Command("looking", "live view of a search, from any login node"),
+    "list": Command("looking", "all searches here"),
+    "status": Command("looking", "how a search stands"),
+    "trials": Command("looking", "its trials"),
+    "show": Command("looking", "one trial with everything that is known of it"),
+    "logs": Command("looking", "what a trial printed"),
+    "best": Command("looking", "the best trial, or the Pareto front"),
+}
+# Commands of the design that later versions bring, and what does for now.
+LATER = {
+    "why": "`headway show` tells why a trial failed.",
+    "compare": "",
+    "hosts": "",
+    "rules": "",
+    "stop": "Press Ctrl-C in the head's terminal, or send its process SIGINT.",
+    "tune": "",
+    "export": "results.csv in the run folder holds one row a trial.",
+    "report": "",
+    "db": "",
+    "doctor": "",
+    "profile": "",
+    "generators": "`headway run --model x` names those that there are.",
+    "completion": "",
+}
+
+
+def dispatch(words: list[str]) -> int:
+    """Run the command that `words` begin with and return its exit code.
+
+    Raises:
+        UsageError: There is no such command, or it cannot be called like this.
+    """
+    if not words or words[0] in {"-h", "--help", "help"}:
+        print(_help())
+        return 0
+    if words[0] in {"-V", "--version"}:
+        from importlib.metadata import version
+
+        print(f"headway {version('headway')}")
+        return 0
+    name = words[0]
+    command = COMMANDS.get(name)
+    if command is None:
+        raise UsageError(*_unknown(name))
+    module = importlib.import_module(f"orchestrator.cli.{command.module}")
+    run: Callable[[str, list[str]], int] = module.run
+    return run(name, words[1:])
+
+
+def _unknown(name: str) -> tuple[str, str]:
+    if name in LATER:
+        return f"{name}: this command is not available yet.", LATER[name]
+    hint = did_you_mean(name, COMMANDS)
+    return f"{name!r} is no command.", hint or "`headway --help` lists them."
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    bold, plain = ("\033[1m", "\033[0m") if sys.stdout.isatty() else ("", "")
+    rows = [f"  {bold}{name:<{width}}{plain}  {command.help}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        [
+            f"{bold}usage:{plain} headway COMMAND …",
+            "",
+            "Runs many trials of a program on Slurm or on this machine, and steers them.",
+            "",
+            *rows,
+            "",
+            "`headway COMMAND --help` tells more. A search is named NAME (its latest run), NAME/N,",
+            "or by its run folder; without a name it is the latest one here.",
+        ]
+    )

@@ -1,0 +1,187 @@
+"""The commands that only look: list, status, trials, show, logs, best, follow.
+
+Only argparse is imported here, so that `--help` answers at once; what the commands do lies in
+`answers`, `logs` and `following`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from orchestrator.cli.quantities import whole
+from orchestrator.errors import UsageError, did_you_mean
+
+_EXPERIMENT = "NAME (its latest run), NAME/N or a run folder (default: the latest run here)"
+_DESCRIPTIONS = {
+    "list": "All searches here, or in a database.",
+    "status": "How a search stands.",
+    "trials": "The trials of a search, one line each.",
+    "show": "One trial with everything that is known of it.",
+    "logs": "What the program of a trial printed.",
+    "best": "The best trial, or the Pareto front.",
+    "follow": "The live view of a search. It ends when the search has ended; Ctrl-C leaves it.",
+}
+_EXAMPLES = {
+    "list": ["headway list", "headway list --db_url @url.txt --json"],
+    "status": ["headway status", "headway status first/2 --json"],
+    "trials": [
+        "headway trials first",
+        "headway trials first --status failed --sort ended_at --reverse",
+        "headway trials first --sort RESULT --limit 10 --json",
+    ],
+    "show": ["headway show 7", "headway show first/2 7 --json"],
+    "logs": ["headway logs 7", "headway logs first 7 -f", "headway logs first 7 --attempt 1"],
+    "best": ["headway best first", "headway best first --pareto --json"],
+    "follow": ["headway follow", "headway follow first --once"],
+}
+_WITH_TRIAL = frozenset({"show", "logs"})
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but an error is a UsageError of one line that begins with the command."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse found wrong."""
+        raise UsageError(f"{self.prog.removeprefix('headway ')}: {message}")
+
+
+def run(name: str, words: list[str]) -> int:
+    """Run one of the commands and return its exit code.
+
+    Raises:
+        UsageError: It cannot be called like this, or what it asks for is not there.
+        HeadwayError: There is no answer.
+        DatabaseError: The database does not answer any more.
+    """
+    given = parse(name, words)
+    return _bodies()[name](given)
+
+
+def parse(name: str, words: Sequence[str]) -> argparse.Namespace:
+    """Read the words after `headway NAME`.
+
+    Raises:
+        UsageError: It names what is wrong.
+        SystemExit: After `--help`.
+    """
+    parser = make_parser(name)
+    given, unknown = parser.parse_known_args([_with_underscores(word) for word in words])
+    if unknown:
+        options = [text for action in parser._actions for text in action.option_strings]
+        hint = did_you_mean(unknown[0], options) or f"See headway {name} --help"
+        kind = "there is no option" if unknown[0].startswith("-") else "one word too many:"
+        raise UsageError(f"{name}: {kind} {unknown[0]!r}.", hint)
+    if name in _WITH_TRIAL:
+        _split_trial(name, given)
+    return given
+
+
+def make_parser(name: str) -> argparse.ArgumentParser:
+    """Make the parser of one command."""
+    parser = _Parser(
+        prog=f"headway {name}",
+        description=_DESCRIPTIONS[name],
+        epilog="\n".join(["examples:", *(f"  {example}" for example in _EXAMPLES[name])]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    if name in _WITH_TRIAL:
+        parser.add_argument("words", nargs="*", metavar="[EXP] TRIAL", help=_EXPERIMENT)
+    elif name != "list":
+        parser.add_argument("experiment", nargs="?", metavar="EXP", help=_EXPERIMENT)
+    _OPTIONS[name](parser)
+    parser.add_argument("--run_dir", metavar="FOLDER", help="folder of all runs (default: runs)")
+    parser.add_argument(
+        "--db_url", metavar="URL", help="database, or @FILE (default: HEADWAY_DB_URL)"
+    )
+    return parser
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="JSON with stable field names")
+
+
+def _trials(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--status",
+        metavar="S",
+        help="only these, separated by commas: completed, failed, running, waiting, …",
+    )
+    parser.add_argument(
+        "--sort",
+        metavar="COLUMN",
+        default="trial",
+        help="trial, status, created_at, started_at, ended_at, a parameter, or a result (its best "
+        "value first)",
+    )
+    parser.add_argument("--reverse", action="store_true", help="the other way round")
+    parser.add_argument(
+        "--limit", metavar="N", type=whole(1), help="so many at most (default: 200; all in JSON)"
+    )
+    _json(parser)
+
+
+def _logs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until the attempt ends")
+    parser.add_argument("--attempt", metavar="N", type=whole(1), help="default: the last one")
+
+
+def _best(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--pareto", action="store_true", help="all trials that no other one beats")
+    _json(parser)
+
+
+def _follow(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--once", action="store_true", help="print one frame and end")
+
+
+_OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
+    "list": _json,
+    "status": _json,
+    "trials": _trials,
+    "show": _json,
+    "logs": _logs,
+    "best": _best,
+    "follow": _follow,
+}
+
+
+def _with_underscores(word: str) -> str:
+    """Turn `--db-url=x` into `--db_url=x`."""
+    if not word.startswith("--"):
+        return word
+    name, equals, value = word.partition("=")
+    return "--" + name[2:].replace("-", "_") + equals + value
+
+
+def _split_trial(name: str, given: argparse.Namespace) -> None:
+    """Tell `[EXP] TRIAL` apart: a lone word is the trial."""
+    words: list[str] = given.words
+    if len(words) > 2:  # noqa: PLR2004 - [EXP] TRIAL
+        raise UsageError(f"{name}: one word too many: {words[2]!r}.", f"See headway {name} --help")
+    if not words:
+        raise UsageError(f"{name}: needs the number of a trial.", "`headway trials` lists them.")
+    given.experiment = words[0] if len(words) > 1 else None
+    if not re.fullmatch(r"[0-9]{1,9}", words[-1]):
+        raise UsageError(
+            f"{name}: {words[-1]!r} is not the number of a trial, such as 7.",
+            "`headway trials` lists them.",
+        )
+    given.trial = int(words[-1])
+
+
+def _bodies() -> dict[str, Callable[[argparse.Namespace], int]]:
+    from orchestrator.cli import answers, following, logs
+
+    return {
+        "list": answers.list_experiments,
+        "status": answers.status,
+        "trials": answers.trials,
+        "show": answers.show,
+        "best": answers.best,
+        "logs": logs.logs,
+        "follow": following.follow,
+    }

@@ -1,0 +1,51 @@
+"""What the user should know about a command line that is right: one line each."""
+
+from __future__ import annotations
+
+import argparse
+
+_INSTEAD = {
+    "live_share": (
+        "--live_share: nothing is uploaded; `headway follow {name}` shows the search live from any "
+        "login node"
+    ),
+    "send_anonymized_usage_stats": (
+        "--send_anonymized_usage_stats: Headway collects no statistics; nothing is sent"
+    ),
+    "generate_all_jobs_at_once": (
+        "--generate_all_jobs_at_once: changes nothing; points are made ahead of need and every "
+        "free slot is filled at once"
+    ),
+    "auto_exclude_defective_hosts": (
+        "--auto_exclude_defective_hosts: this version does not judge hosts by itself yet; "
+        "--exclude keeps hosts out by hand"
+    ),
+}
+# Options that only mean something where Slurm runs the trials.
+_SLURM_ONLY = (
+    "partition",
+    "mem_gb",
+    "cpus_per_task",
+    "gpus",
+    "nodes_per_job",
+    "account",
+    "qos",
+    "reservation",
+    "constraint",
+    "gres",
+    "exclude",
+)
+
+
+def notices(namespace: argparse.Namespace) -> list[str]:
+    """Say what Headway does instead, for each option whose service does not exist here."""
+    name = namespace.experiment_name or "NAME"
+    return [text.format(name=name) for option, text in _INSTEAD.items() if vars(namespace)[option]]
+
+
+def local_notices(namespace: argparse.Namespace) -> list[str]:
+    """Say which options are of no effect because the trials run on this machine."""
+    given = [f"--{option}" for option in _SLURM_ONLY if vars(namespace)[option]]
+    if not given:
+        return []
+    return [f"{', '.join(given)}: no effect, since the trials run on this machine without Slurm"]

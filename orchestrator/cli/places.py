@@ -1,0 +1,346 @@
+"""Where an experiment is kept: the run folder and the database, checked without touching them.
+
+And the way back: from what a user calls an experiment to its place.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import stat
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from db.sql.reading.reader import Reader
+    from orchestrator.reports.documents import RunCard
+
+DEFAULT_RUN_DIR = "runs"
+VARIABLE = "HEADWAY_DB_URL"
+DATABASE_FILE = "database.db"
+_LONGEST_URL_FILE = 10_000
+_RUN = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]*)(?:/([0-9]{1,9}))?")
+# A living head renews its lease every few seconds and so changes the file; attributes of files on a
+# network file system may be a minute old (nfs(5), acregmax).
+_QUIET_SECONDS = 120.0
+_PASSWORD = re.compile(r"://[^/@:]*:[^/@]+@")
+
+
+def read_run_root(given: str | None, cwd: Path) -> Path:
+    """Return the folder of all runs, absolute, if runs can be made in it.
+
+    Raises:
+        UsageError: A file is in the way, or the folder cannot be written.
+    """
+    root = cwd / Path(given or DEFAULT_RUN_DIR).expanduser()
+    try:
+        there = next(place for place in (root, *root.parents) if place.exists())
+        is_folder, may_write = there.is_dir(), os.access(there, os.W_OK | os.X_OK)
+    except OSError as error:
+        raise UsageError(f"--run_dir: {str(root)!r} cannot be used: {error.strerror}") from None
+    if not is_folder:
+        raise UsageError(f"--run_dir: {str(there)!r} is a file; give a folder")
+    if not may_write:
+        raise UsageError(f"--run_dir: {str(there)!r} cannot be written; give another folder")
+    return Path(os.path.abspath(root))  # noqa: PTH100 - resolve() would follow links
+
+
+def read_db_url(
+    given: str | None, environment: Mapping[str, str], cwd: Path
+) -> tuple[str | None, list[str]]:
+    """Return the URL of the database, or None, and what the user should know about it.
+
+    Args:
+        given: A URL, or `@FILE` with the file that holds it.
+        environment: HEADWAY_DB_URL counts if nothing was given.
+        cwd: What a relative file is relative to.
+
+    Raises:
+        UsageError: It is no URL that can be used; the text holds no password.
+    """
+    option = "--db_url" if given else VARIABLE
+    word = given or environment.get(VARIABLE, "").strip()
+    if not word:
+        return None, []
+    said: list[str] = []
+    if word.startswith("@"):
+        word, said = _read_file(cwd / Path(word[1:]).expanduser(), option)
+    elif given and _PASSWORD.search(word):
+        warning = f"--db_url: ps shows its password to everyone here; @FILE or {VARIABLE} hide it"
+        said = [warning]
+    from db.errors import DatabaseError
+    from db.sql.engine import parse_url
+
+    try:
+        parse_url(word)
+    except DatabaseError as error:
+        raise UsageError(f"{option}: {error}") from None
+    return word, said
+
+
+def _read_file(path: Path, option: str) -> tuple[str, list[str]]:
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) or path.stat().st_size > _LONGEST_URL_FILE:
+            raise UsageError(f"{option}: {str(path)!r} is not a file that holds one URL")
+        lines = path.read_text(encoding="utf-8").strip().splitlines()
+    except OSError as error:
+        raise UsageError(f"{option}: {str(path)!r} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise UsageError(f"{option}: {str(path)!r} is not a text") from None
+    if len(lines) != 1:
+        raise UsageError(f"{option}: {str(path)!r} must hold one line, the URL")
+    is_open = mode & (stat.S_IRGRP | stat.S_IROTH) and _PASSWORD.search(lines[0])
+    warning = f"{option}: others can read {str(path)!r}, which holds a password; chmod 600 it"
+    return lines[0].strip(), [warning] if is_open else []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where one experiment is.
+
+    Attributes:
+        name: Its name.
+        run_number: Which run of that name.
+        db_url: Its database; may hold a password.
+        experiment_id: Its key there.
+        run_dir: Its run folder; it may lie on another machine.
+        other_host: The host of the head, if only that host may open the database now; else None.
+    """
+
+    name: str
+    run_number: int
+    db_url: str = field(repr=False)
+    experiment_id: int
+    run_dir: Path
+    other_host: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The run as a user names it: NAME/N."""
+        return f"{self.name}/{self.run_number}"
+
+
+def find(
+    text: str | None,
+    *,
+    run_root: str | Path | None = None,
+    db_url: str | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Place:
+    """Find an experiment.
+
+    A run folder says itself where its data are. A name is looked for in the database that
+    `--db_url` names, else in the one of HEADWAY_DB_URL, and then among the runs here.
+
+    Args:
+        text: NAME (its latest run), NAME/N, or a run folder; None: the latest run here.
+        run_root: Folder of all runs; None: `runs`.
+        db_url: The database, or `@FILE`; None: see above.
+        environment: For HEADWAY_DB_URL; the process's own if None.
+
+    Raises:
+        UsageError: There is no such experiment, or its database cannot be read.
+    """
+    variables = os.environ if environment is None else environment
+    url, _ = read_db_url(db_url, variables, Path.cwd())
+    root = Path(run_root or DEFAULT_RUN_DIR).expanduser().absolute()
+    card = None if text is None else _card_of(Path(text).expanduser())
+    if text is not None and card is not None:
+        folder = Path(text).expanduser().absolute()
+        return _of_card(folder, card, url if db_url else None)
+    if text is not None and not _RUN.fullmatch(text):
+        raise UsageError(f"{text!r}: there is no run folder of this name with a spec.json in it.")
+    if url is not None:
+        found = _in_database(text, url, option="--db_url" if db_url else VARIABLE)
+        if found is not None:
+            return found
+        if db_url:
+            raise _unknown(text, _names_in(url), "this database")
+    return _here(text, root)
+
+
+def runs_here(root: Path) -> Iterator[tuple[Path, RunCard]]:
+    """Go through the run folders in a folder of all runs, the one started last at the end."""
+    folders = [path.parent for path in root.glob("*/*/spec.json")]
+    for folder in sorted(folders, key=_started):
+        card = _card_of(folder)
+        if card is not None:
+            yield folder, card
+
+
+def open_place(place: Place) -> Reader:
+    """Open the database of an experiment for reading.
+
+    Raises:
+        UsageError: It cannot be opened, or must not be opened from this host.
+    """
+    from db.errors import DatabaseError
+    from db.sql.reading.reader import open_reader
+
+    if place.other_host is not None:
+        raise UsageError(
+            f"{place.label}: its SQLite database lies on a network file system, and its head on "
+            f"{place.other_host} uses it.",
+            f"Look from {place.other_host}, or at {place.run_dir / 'results.csv'}.",
+        )
+    try:
+        return open_reader(place.db_url)
+    except DatabaseError as error:
+        raise UsageError(f"{place.label}: {error}") from None
+
+
+def place_of(folder: Path, card: RunCard) -> Place:
+    """Return the place of the run in a folder.
+
+    Raises:
+        UsageError: Its database is not known any more, cannot be read, or does not hold it.
+    """
+    return _of_card(folder, card, None)
+
+
+def _started(folder: Path) -> float:
+    """When the run was last set up or resumed: `spec.json` is written anew then."""
+    try:
+        return (folder / "spec.json").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _card_of(folder: Path) -> RunCard | None:
+    from orchestrator.reports.documents import find_card
+
+    return find_card(folder)
+
+
+def _of_card(folder: Path, card: RunCard, url: str | None) -> Place:
+    from db.sql.reading import experiments
+
+    label = f"{card.name}/{card.run_number}"
+    place = Place(
+        name=card.name,
+        run_number=card.run_number,
+        db_url=url or _url_of(folder, card),
+        experiment_id=0,
+        run_dir=folder,
+        other_host=None if url else _other_host(folder, card),
+    )
+    if place.other_host is not None:
+        return place
+    with open_place(place) as reader, reader.read() as connection:
+        key = experiments.find_key_by_uuid(connection, card.uuid)
+    if key is None:
+        raise UsageError(f"{label}: its database does not hold it (any more).")
+    return Place(**{**vars(place), "experiment_id": key})
+
+
+def _url_of(folder: Path, card: RunCard) -> str:
+    """Return the URL of a run's database: its own file, which may have moved with the folder."""
+    from db.sql.engine import sqlite_url
+
+    if (folder / DATABASE_FILE).is_file():
+        return sqlite_url(folder / DATABASE_FILE)
+    try:
+        url = json.loads((folder / "job.json").read_text(encoding="utf-8"))["db_url"]
+    except (OSError, ValueError, KeyError, TypeError):
+        url = None
+    if isinstance(url, str):
+        return url
+    if ":***@" in card.database:
+        raise UsageError(
+            f"{card.name}/{card.run_number}: the password of its database is not known here.",
+            f"Give --db_url or {VARIABLE}.",
+        )
+    return card.database
+
+
+def _other_host(folder: Path, card: RunCard) -> str | None:
+    """Return the head's host if this one must keep away from the run's SQLite file.
+
+    Locks of SQLite may not hold between hosts; a reader that believes the writer dead would roll
+    its transaction back (sqlite.org/howtocorrupt.html, section 2.1).
+    """
+    from db.filesystems import is_network
+
+    path = folder / DATABASE_FILE
+    if card.host == socket.gethostname() or not path.is_file() or not is_network(path):
+        return None
+    quiet = time.time() - path.stat().st_mtime
+    return card.host if quiet < _QUIET_SECONDS else None
+
+
+def _in_database(text: str | None, url: str, *, option: str) -> Place | None:
+    from db.errors import DatabaseError
+    from db.sql.reading import experiments
+    from db.sql.reading.reader import open_reader
+
+    name, number = _parse(text)
+    try:
+        with open_reader(url) as reader, reader.read() as connection:
+            key = experiments.find_key(connection, name, number)
+            row = None if key is None else experiments.find(connection, key)
+    except DatabaseError as error:
+        raise UsageError(f"{option}: {error}") from None
+    if row is None:
+        return None
+    return Place(
+        name=row.name,
+        run_number=row.run_number,
+        db_url=url,
+        experiment_id=row.id,
+        run_dir=Path(row.run_dir),
+    )
+
+
+def _names_in(url: str) -> list[str]:
+    from db.sql.reading import experiments
+    from db.sql.reading.reader import open_reader
+
+    with open_reader(url) as reader, reader.read() as connection:
+        return [
+            word for name, run in experiments.runs(connection) for word in (f"{name}/{run}", name)
+        ]
+
+
+def _here(text: str | None, root: Path) -> Place:
+    name, number = _parse(text)
+    found = None
+    if name is None:
+        found = next(reversed(list(runs_here(root))), None)
+    else:
+        numbers = [int(path.name) for path in (root / name).glob("*") if path.name.isdecimal()]
+        for run in [number] if number is not None else sorted(numbers, reverse=True):
+            card = _card_of(root / name / str(run))
+            if card is not None:
+                found = (root / name / str(run), card)
+                break
+    if found is None:
+        names = [word for _, c in runs_here(root) for word in (f"{c.name}/{c.run_number}", c.name)]
+        raise _unknown(text, names, str(root))
+    return _of_card(*found, None)
+
+
+def _parse(text: str | None) -> tuple[str | None, int | None]:
+    match = None if text is None else _RUN.fullmatch(text)
+    if match is None:
+        return None, None
+    return match[1], None if match[2] is None else int(match[2])
+
+
+def _unknown(text: str | None, names: list[str], where: str) -> UsageError:
+    if text is None or not names:
+        what = "no experiment" if text is None else f"no experiment {text!r}"
+        return UsageError(
+            f"there is {what} in {where}.", "Give --run_dir, --db_url or a run folder."
+        )
+    hint = did_you_mean(text, names)
+    return UsageError(
+        f"there is no experiment {text!r} in {where}.", hint or "`headway list` names all."
+    )

@@ -1,0 +1,62 @@
+"""What `headway run --dryrun` prints: the plan and the exact script, and nothing is submitted."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from orchestrator.cli.requests import RunRequest
+from orchestrator.cluster.base import Cluster, Order
+from orchestrator.spec.experiment import ExperimentSpec
+
+# Stands for the token that a real submission would get.
+TOKEN = "0" * 16
+
+
+def show_plan(request: RunRequest, cluster: Cluster) -> None:
+    """Print what a run would do."""
+    spec = request.spec
+    order = Order(
+        token=TOKEN,
+        name=f"hw-{spec.name}-{TOKEN}",
+        size=min(spec.num_parallel_jobs, spec.max_eval),
+        resources=spec.resources,
+        run_dir=request.run_root / spec.name / "N",
+        log_pattern=f"logs/{TOKEN[:2]}/{TOKEN}_{{index}}.log",
+    )
+    print("\n".join(_plan(request, order.run_dir)))
+    print(f"\nThe first submission ({cluster.name}, {order.size} of the trials):\n")
+    print(cluster.script(order).rstrip())
+    print("\nNothing was started and nothing was written.", file=sys.stderr)
+
+
+def _plan(request: RunRequest, run_dir: Path) -> list[str]:
+    spec = request.spec
+    where = "Slurm" if spec.executor == "slurm" else "this machine"
+    store = "the database of --db_url" if request.db_url else f"{run_dir}/database.db"
+    size = f"{spec.max_eval} trials, {spec.num_parallel_jobs} at once, on {where}"
+    return [
+        f"Experiment {spec.name}: {size}",
+        f"Strategy:   {spec.strategy}",
+        f"Objectives: {', '.join(f'{o.name}={_goal(o.minimize)}' for o in spec.objectives)}",
+        f"Parameters: {', '.join(spec.space.names())}",
+        f"Program:    {spec.program.strip()}",
+        f"Limits:     {_limits(spec)}",
+        f"Results:    {store}",
+    ]
+
+
+def _goal(minimize: bool) -> str:  # noqa: FBT001
+    return "min" if minimize else "max"
+
+
+def _limits(spec: ExperimentSpec) -> str:
+    one = spec.worker_timeout_seconds
+    whole = spec.time_limit_seconds
+    return ", ".join(
+        [
+            "a trial: none of its own" if one is None else f"a trial: {one / 60:g} min",
+            "the search: none" if whole is None else f"the search: {whole / 60:g} min",
+            f"further tries after a failure: {spec.retries}",
+        ]
+    )

@@ -1,0 +1,120 @@
+"""`headway run` and `headway resume`: read the words, check them, and lead the run.
+
+What is heavy is imported when the words have been read: `--help` and a typing error answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.cli.options import RunParser, parse_run
+from orchestrator.cli.quantities import whole
+from orchestrator.errors import UsageError
+
+if TYPE_CHECKING:
+    from orchestrator.app.runs import Run
+    from orchestrator.cli.requests import RunRequest
+
+
+def run(name: str, words: list[str]) -> int:
+    """Run the command `run` or `resume` and return its exit code."""
+    # What the imports make stays to the end: to look through it for garbage again and again costs
+    # a tenth of a second at the start, and as much when Python ends.
+    gc.disable()
+    try:
+        return _run(parse_run(words)) if name == "run" else _resume(_parse_resume(words))
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _run(given: argparse.Namespace) -> int:
+    from orchestrator.cli.requests import read_request
+    from orchestrator.cluster.slurm import is_here
+
+    request = read_request(given, os.environ, Path.cwd(), has_slurm=is_here)
+    return _show(request) if request.dryrun else _start(request)
+
+
+def _show(request: RunRequest) -> int:
+    from orchestrator.app.heads import make_cluster
+    from orchestrator.cli.plans import show_plan
+
+    show_plan(request, make_cluster(request.spec))
+    return 0
+
+
+def _start(request: RunRequest) -> int:
+    from orchestrator.app.generating import start_generators
+
+    # Before anything else is imported: the model's library takes longest.
+    with contextlib.closing(start_generators(request.spec)) as generators:
+        from orchestrator.app.heads import make_cluster
+        from orchestrator.app.runs import set_up
+        from orchestrator.cli.leading import lead
+
+        cluster = make_cluster(request.spec)
+        made = set_up(request.spec, db_url=request.db_url, run_root=request.run_root)
+        for notice in request.notices:
+            print(f"note: {notice}", flush=True)
+        print(f"{made.label} in {made.run_dir}", flush=True)
+        show_generations = request.show_generate_time_table
+        return lead(made, cluster, generators, show_generations=show_generations)
+
+
+def _resume(given: argparse.Namespace) -> int:
+    from orchestrator.app.generating import start_generators
+    from orchestrator.app.heads import check_free, make_cluster
+    from orchestrator.app.runs import open_run, write_documents
+    from orchestrator.cli.leading import lead
+    from orchestrator.cli.places import find
+
+    place = find(given.experiment, run_root=given.run_dir, db_url=given.db_url)
+    if place.other_host is not None:
+        raise UsageError(
+            f"resume: the SQLite database of {place.label} belongs to {place.other_host}.",
+            "Resume it there.",
+        )
+    resumed = open_run(place.db_url, place.experiment_id)
+    check_free(resumed)
+    if given.max_eval is not None:
+        resumed = _with_goal(resumed, given.max_eval)
+    with contextlib.closing(start_generators(resumed.spec)) as generators:
+        cluster = make_cluster(resumed.spec)
+        write_documents(resumed)
+        print(f"{resumed.label} in {resumed.run_dir}: going on", flush=True)
+        return lead(resumed, cluster, generators, show_generations=False)
+
+
+def _with_goal(resumed: Run, max_eval: int) -> Run:
+    from db.states import TrialStatus
+    from orchestrator.app.heads import count_trials
+    from orchestrator.app.runs import change_goal
+
+    counts = count_trials(resumed)
+    done = sum(counts.get(status, 0) for status in (TrialStatus.COMPLETED, TrialStatus.FAILED))
+    if max_eval < done:
+        raise UsageError(
+            f"--max_eval: {max_eval} is less than the {done} trials that have ended already"
+        )
+    return change_goal(resumed, max_eval)
+
+
+def _parse_resume(words: list[str]) -> argparse.Namespace:
+    parser = RunParser(
+        prog="headway resume",
+        description="Go on after a crash, a stop, or with more trials; nothing is repeated.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "experiment", nargs="?", help="NAME, NAME/N or a run folder (default: the latest here)"
+    )
+    parser.add_argument("--max_eval", "--max-eval", type=whole(1), help="another goal")
+    parser.add_argument("--run_dir", "--run-dir", help="folder of all runs (default: runs)")
+    parser.add_argument("--db_url", "--db-url", help="database, if it is not in the run folder")
+    return parser.parse_args(words)

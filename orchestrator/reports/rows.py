@@ -1,0 +1,232 @@
+"""Rows of tables as plain dictionaries; their field names are the stable fields of `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from db.sql.reading.activity import FailureCount
+from db.sql.reading.detail import TrialDetail
+from db.sql.reading.experiments import ExperimentRow
+from db.sql.reading.outcomes import Scored
+from db.sql.reading.trials import TellingAttempt, TrialRow
+from db.states import TrialStatus
+
+if TYPE_CHECKING:
+    from orchestrator.reports.snapshot import Snapshot
+
+Row = dict[str, Any]
+
+LIST_COLUMNS = (
+    "name",
+    "run",
+    "status",
+    "completed",
+    "failed",
+    "running",
+    "waiting",
+    "abandoned",
+    "best",
+    "created_at",
+)
+_WAITING = (TrialStatus.CANDIDATE, TrialStatus.STAGED)
+_ABANDONED = (TrialStatus.ABANDONED, TrialStatus.STALE)
+
+
+def counts(trials: Mapping[TrialStatus, int]) -> Row:
+    """Return how many trials stand where, in the words of the tables."""
+    return {
+        "completed": trials.get(TrialStatus.COMPLETED, 0),
+        "early_stopped": trials.get(TrialStatus.EARLY_STOPPED, 0),
+        "failed": trials.get(TrialStatus.FAILED, 0),
+        "running": trials.get(TrialStatus.RUNNING, 0),
+        "waiting": sum(trials.get(status, 0) for status in _WAITING),
+        "abandoned": sum(trials.get(status, 0) for status in _ABANDONED),
+    }
+
+
+def experiment_row(experiment: ExperimentRow, best: Scored | None) -> Row:
+    """Return the row of one experiment in `headway list`."""
+    return {
+        "name": experiment.name,
+        "run": experiment.run_number,
+        "status": str(experiment.status),
+        **counts(experiment.trials),
+        "total": sum(experiment.trials.values()),
+        "best": None if best is None else best.means,
+        "best_trial": None if best is None else best.index,
+        "created_at": experiment.created_at,
+        "ended_at": experiment.ended_at,
+        "stop_reason": experiment.stop_reason,
+        "owner": experiment.owner,
+        "group": experiment.group,
+        "description": experiment.description,
+        "run_dir": experiment.run_dir,
+        "problem": None,
+    }
+
+
+def unreadable_row(name: str, run: int, run_dir: str, problem: str) -> Row:
+    """Return the row of a run whose database cannot be read: what it holds is not known."""
+    known = {"name": name, "run": run, "status": "UNKNOWN", "run_dir": run_dir, "problem": problem}
+    unknown = dict.fromkeys(
+        (*counts({}), "total", "best", "best_trial", "created_at", "ended_at", "stop_reason")
+    )
+    return {**unknown, "owner": None, "group": None, "description": None, **known}
+
+
+def status_row(snapshot: Snapshot, failures: Sequence[FailureCount]) -> Row:
+    """Return how an experiment stands, for `headway status`."""
+    last = snapshot.generation
+    lease = snapshot.lease
+    experiment = snapshot.experiment
+    return {
+        "name": experiment.name,
+        "run": experiment.run_number,
+        "status": str(experiment.status),
+        "stop_reason": experiment.stop_reason,
+        "done": snapshot.done,
+        "max_eval": snapshot.max_eval,
+        **counts(experiment.trials),
+        "slots": snapshot.slots,
+        "slots_busy": snapshot.running_count,
+        "attempts_queued": snapshot.queued_count,
+        "eta_seconds": snapshot.eta_seconds if snapshot.is_active else None,
+        "best": {best.objective.name: best.value for best in snapshot.best},
+        "best_trials": {best.objective.name: best.trial for best in snapshot.best},
+        "front_size": snapshot.front_size or None,
+        "generator": None if last is None else last.generator,
+        "generation": None if last is None else last.number,
+        "fit_seconds": None if last is None else last.fit_time,
+        "gen_seconds": None if last is None else last.gen_time,
+        "fallback_reason": None if last is None else last.fallback_reason,
+        "failures": {failure.failure_class.value: failure.count for failure in failures},
+        "head": snapshot.health.value,
+        "head_host": None if lease is None else lease.host,
+        "head_pid": None if lease is None else lease.pid or None,
+        "head_sign_seconds": snapshot.sign_seconds if snapshot.is_active else None,
+        "created_at": experiment.created_at,
+        "ended_at": experiment.ended_at,
+        "owner": experiment.owner,
+        "group": experiment.group,
+        "description": experiment.description,
+        "run_dir": experiment.run_dir,
+    }
+
+
+def trial_row(trial: TrialRow) -> Row:
+    """Return the row of one trial, with parameters, results and extra columns nested."""
+    last = trial.last
+    return {
+        "trial": trial.index,
+        "status": trial.status.name,
+        "generator": trial.generator,
+        "host": None if last is None else last.host,
+        "job": None if last is None else last.slurm_job_id,
+        "attempts": trial.attempts,
+        "parameters": trial.parameters,
+        "results": trial.means,
+        "sems": trial.sems,
+        "infos": (last.infos if last is not None else None) or {},
+        "created_at": trial.created_at,
+        "started_at": None if last is None else last.started_at,
+        "ended_at": trial.completed_at,
+        "run_seconds": None if last is None else run_seconds(last),
+        "exit_code": None if last is None else last.exit_code,
+        "signal": None if last is None else last.signal,
+        "failure": None if last is None else last.failure_class,
+        "reason": reason(trial),
+    }
+
+
+def run_seconds(attempt: TellingAttempt) -> float | None:
+    """Return how long the program of an attempt ran; None if that is not known."""
+    wall = (attempt.measured or {}).get("wall_seconds")
+    if isinstance(wall, int | float):
+        return float(wall)
+    if attempt.started_at is None or attempt.ended_at is None:
+        return None
+    return (attempt.ended_at - attempt.started_at).total_seconds()
+
+
+def reason(trial: TrialRow) -> str | None:
+    """Return why a trial has no outcome, or why its last attempt gave none."""
+    if trial.status == TrialStatus.COMPLETED:
+        return None
+    return trial.status_reason or (trial.last.failure_message if trial.last else None)
+
+
+def best_row(scored: Scored) -> Row:
+    """Return the row of one of the best trials."""
+    return {"trial": scored.index, "results": scored.means, "parameters": scored.parameters}
+
+
+def detail_row(detail: TrialDetail) -> Row:
+    """Return one trial with all that belongs to it, for `headway show --json`."""
+    return {
+        **trial_row(detail.trial),
+        "all_attempts": [dict(vars(attempt)) for attempt in detail.attempts],
+        "outcomes": [dict(vars(outcome)) for outcome in detail.outcomes],
+        "metrics": [dict(vars(metric)) for metric in detail.metrics],
+        "artifacts": [dict(vars(artifact)) for artifact in detail.artifacts],
+    }
+
+
+@dataclass(frozen=True)
+class Headings:
+    """Column titles for values that users have named, so that no two columns have one title.
+
+    A name that stands for something else already gets a prefix: a parameter `host` is
+    `parameter_host`.
+
+    Attributes:
+        parameters: Title of each parameter, by its name.
+        results: Title of each objective.
+        infos: Title of each extra column.
+    """
+
+    parameters: dict[str, str]
+    results: dict[str, str]
+    infos: dict[str, str]
+
+    @classmethod
+    def choose(
+        cls,
+        *,
+        fixed: Iterable[str],
+        parameters: Sequence[str],
+        results: Sequence[str],
+        infos: Sequence[str] = (),
+    ) -> Headings:
+        """Give every name a title that no other column has."""
+        taken = set(fixed)
+
+        def titles(prefix: str, names: Sequence[str]) -> dict[str, str]:
+            chosen = {}
+            for name in names:
+                title = name
+                while title in taken:
+                    title = f"{prefix}_{title}"
+                taken.add(title)
+                chosen[name] = title
+            return chosen
+
+        return cls(
+            parameters=titles("parameter", parameters),
+            results=titles("result", results),
+            infos=titles("info", infos),
+        )
+
+    def titles(self) -> list[str]:
+        """All titles, in the order of the columns."""
+        return [*self.parameters.values(), *self.results.values(), *self.infos.values()]
+
+    def flatten(self, row: Row) -> Row:
+        """Return a row with a field for each parameter, result and extra column."""
+        flat = dict(row)
+        for field in ("parameters", "results", "infos"):
+            nested = flat.pop(field)
+            chosen: dict[str, str] = getattr(self, field)
+            flat |= {title: nested.get(name) for name, title in chosen.items()}
+        return flat

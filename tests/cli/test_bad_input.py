@@ -1,0 +1,202 @@
+"""Bad input: one line that names the option, exit 2, nothing created, no traceback."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from orchestrator.cli.options import parse_run
+from orchestrator.cli.requests import read_request
+from orchestrator.errors import UsageError
+from tests.cluster.slurm import PrivateSlurm
+
+HEADWAY = Path(__file__).parents[2] / "headway.py"
+BASE = {
+    "experiment_name": ["first"],
+    "max_eval": ["4"],
+    "parameter": ["x", "range", "0", "10"],
+    "run_program": ["./p '%(x)'"],
+}
+
+
+class Case(NamedTuple):
+    """A base command line with some options changed, and words that the error must hold."""
+
+    what: str
+    changes: dict[str, list[str] | None]
+    parts: tuple[str, ...]
+    more: tuple[str, ...] = ()
+
+    def words(self) -> list[str]:
+        """The command line; an option that was changed to None is left out."""
+        lists = {**BASE, **self.changes}
+        options = [[f"--{name}", *words] for name, words in lists.items() if words is not None]
+        return [*(word for words in options for word in words), *self.more]
+
+
+def packed(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+CASES = [
+    Case("unknown option", {"mem_bg": ["4"]}, ("--mem_bg", "Did you mean --mem_gb?")),
+    Case("abbreviated option", {"experiment": ["4"]}, ("--experiment", "no such option")),
+    Case("option of a later version", {"pool": ["4"]}, ("--pool", "not available yet")),
+    Case("stray word", {}, ("'stray'", "--retries"), ("--retries", "1", "stray")),
+    Case("option without its value", {}, ("--seed", "needs a value"), ("--seed",)),
+    Case("flag with a value", {}, ("--follow", "takes no value"), ("--follow=1",)),
+    Case("no program", {"run_program": None}, ("--run_program", "missing")),
+    Case("empty program", {"run_program": [" "]}, ("--run_program", "empty")),
+    Case("two programs", {}, ("--run_program", "2 times"), ("--run_program", "b")),
+    Case("unknown placeholder", {"run_program": ["p %(xx)"]}, ("%(xx)", "Did you mean x?")),
+    Case("it in base64", {"run_program": [packed("./p '%(lr)'")]}, ("--run_program", "%(lr)")),
+    Case("base64 cut off", {"experiment_constraints": [packed("x <= 11")[:-3]]}, ("comparison",)),
+    Case("no name", {"experiment_name": None}, ("--experiment_name", "missing")),
+    Case("empty name", {"experiment_name": [""]}, ("--experiment_name", "empty")),
+    Case("name with slash", {"experiment_name": ["a/b"]}, ("--experiment_name", "'a/b'")),
+    Case("name of dots", {"experiment_name": [".."]}, ("--experiment_name", "'..'")),
+    Case("no number of trials", {"max_eval": None}, ("--max_eval", "missing")),
+    Case("no trials", {"max_eval": ["0"]}, ("--max_eval", "'0'", "1 or more")),
+    Case("no parameter", {"parameter": None}, ("--parameter", "missing")),
+    Case("range backwards", {"parameter": ["x", "range", "10", "0"]}, ("--parameter x", "low")),
+    Case("log of 0", {"parameter": ["x", "range", "0", "1", "LOG", "true"]}, ("x:", "above 0")),
+    Case("wrong kind", {"parameter": ["x", "rnage", "0", "1"]}, ("Did you mean range?",)),
+    Case("wrong type", {"parameter": ["x", "range", "0", "1", "itn"]}, ("--parameter x", "'itn'")),
+    Case("fraction as int", {"parameter": ["x", "range", "0", "1.5", "int"]}, ("'1.5'", "whole")),
+    Case("choice twice", {"parameter": ["x", "choice", "a,b,a"]}, ("--parameter x", "'a'")),
+    Case("fixed without value", {"parameter": ["x", "fixed"]}, ("--parameter x", "value")),
+    Case("parameter twice", {}, ("--parameter x", "twice"), ("--parameter", "x", "fixed", "1")),
+    Case("name no name", {"parameter": ["a-b", "fixed", "1"]}, ("--parameter", "'a-b'")),
+    Case("unknown name", {"experiment_constraints": ["y < 1"]}, ("--experiment_con", "'y'")),
+    Case("constants only", {"experiment_constraints": ["1 > 2"]}, ("--experiment_con", "const")),
+    Case("never true", {"experiment_constraints": ["x > 11"]}, ("--experiment_con", "never")),
+    Case("contradiction", {"experiment_constraints": ["x > 6; x < 5"]}, ("--experiment_c", "no p")),
+    Case("code", {"experiment_constraints": ["exit(x) < 5"]}, ("--experiment_constraints", "only")),
+    Case("unknown model", {"model": ["TPF"]}, ("--model", "TPF", "Did you mean TPE?")),
+    Case("unknown step", {"generation_strategy": ["SOBOL=2,TPF"]}, ("--generation_strategy",)),
+    Case("steps unreadable", {"generation_strategy": ["SOBOL=,TPE"]}, ("--generation_str", "'S")),
+    Case("random steps below 0", {"num_random_steps": ["-1"]}, ("--num_random_steps", "'-1'")),
+    Case("seed a word", {"seed": ["abc"]}, ("--seed", "'abc'")),
+    Case("nothing parallel", {"num_parallel_jobs": ["0"]}, ("--num_parallel_jobs", "'0'")),
+    Case("time unreadable", {"time": ["1:99"]}, ("--time", "'1:99'", "HH:MM")),
+    Case("trial beyond time", {"time": ["5"], "worker_timeout": ["6"]}, ("--worker_timeout",)),
+    Case("timeout 0", {"worker_timeout": ["0"]}, ("--worker_timeout", "'0'")),
+    Case("negative memory", {"mem_gb": ["-4"]}, ("--mem_gb", "'-4'")),
+    Case("memory a word", {"mem_gb": ["4GB"]}, ("--mem_gb", "'4GB'", "GiB")),
+    Case("negative GPUs", {"gpus": ["-1"]}, ("--gpus", "'-1'")),
+    Case("no CPUs", {"cpus_per_task": ["0"]}, ("--cpus_per_task", "'0'")),
+    Case("partition without Slurm", {"partition": ["alpha"]}, ("--partition", "no Slurm here")),
+    Case("result twice", {"result_names": ["A", "A=max"]}, ("--result_names", "'A'")),
+    Case("wrong direction", {"result_names": ["A=mxa"]}, ("--result_names", "Did you mean max?")),
+    Case("result like a metric", {"result_names": ["METRIC"]}, ("--result_names", "'METRIC'")),
+    Case("result and parameter", {"result_names": ["x"]}, ("--result_names", "'x'", "both")),
+    Case("metadata no pair", {"metadata": ["a"]}, ("--metadata", "'a'", "KEY=VALUE")),
+    Case("unknown timing", {"timing": ["hearbeat_seconds=1"]}, ("--timing", "mean heart")),
+    Case("database no URL", {"db_url": ["nonsense"]}, ("--db_url", "'nonsense'")),
+    Case("database unknown", {"db_url": ["mongo://u:secret@h/d"]}, ("--db_url", "'mongo'")),
+    Case("database file missing", {"db_url": ["@nofile"]}, ("--db_url", "nofile")),
+    Case("run_dir a file", {"run_dir": [__file__]}, ("--run_dir", "test_bad_input.py", "a file")),
+    Case("run_dir below a file", {"run_dir": [f"{__file__}/runs"]}, ("--run_dir", "is a file")),
+]
+if find_spec("ax") is None:
+    CASES.append(
+        Case("model without extra", {"model": ["BOTORCH_MODULAR"]}, ("--model", "headway[botorch]"))
+    )
+ALL = pytest.mark.parametrize("case", CASES, ids=[case.what for case in CASES])
+
+
+def run(words: Sequence[str], folder: Path, **environment: str) -> tuple[int, str]:
+    """Run Headway as a user does and return its exit code and what it says on stderr."""
+    done = subprocess.run(
+        [sys.executable, "-I", str(HEADWAY), "run", *words],
+        cwd=folder,
+        env={"PATH": "/nonexistent", "HOME": str(folder), **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.returncode, done.stderr
+
+
+def check(code: int, said: str, parts: Sequence[str], folder: Path) -> None:
+    assert said.startswith("headway: ")
+    assert said.count("\n") == 1
+    assert said.endswith("\n")
+    for part in parts:
+        assert part in said
+    assert "Traceback" not in said
+    assert "secret" not in said
+    assert code == 2
+    assert not list(folder.iterdir())
+
+
+@ALL
+def test_bad_input_ends_with_one_line_and_exit_code_2(case: Case, tmp_path: Path) -> None:
+    code, said = run(case.words(), tmp_path)
+
+    check(code, said, case.parts, tmp_path)
+
+
+@ALL
+def test_bad_input_is_found_before_anything_is_asked_or_created(case: Case, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        read_request(parse_run(case.words()), {}, tmp_path, has_slurm=lambda: False)
+
+    check(caught.value.exit_code, f"headway: {caught.value}\n", case.parts, tmp_path)
+
+
+def test_there_are_at_least_25_kinds_of_bad_input() -> None:
+    assert len({case.what for case in CASES}) >= 25
+
+
+def test_a_database_that_refuses_is_bad_input(tmp_path: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    url = f"postgresql://user:secret@127.0.0.1:{port}/name"
+
+    code, said = run([*Case("", {}, ()).words(), "--db_url", url], tmp_path)
+
+    said = "".join(line for line in said.splitlines(keepends=True) if "ps shows" not in line)
+    check(code, said, ("--db_url",), tmp_path)
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen(8)
+        yield server.getsockname()[1]
+
+
+def test_a_database_that_stays_silent_is_given_up_within_15_seconds(
+    tmp_path: Path, silent_port: int
+) -> None:
+    url = f"postgresql://user:secret@127.0.0.1:{silent_port}/name"
+    began = time.monotonic()
+
+    code, said = run(Case("", {}, ()).words(), tmp_path, HEADWAY_DB_URL=url)
+
+    assert time.monotonic() - began < 15
+    check(code, said, ("--db_url",), tmp_path)
+
+
+def test_a_partition_that_slurm_does_not_have_is_bad_input(
+    tmp_path: Path, slurm_cluster: PrivateSlurm
+) -> None:
+    words = Case("", {"partition": ["nosuch"]}, ()).words()
+
+    code, said = run(words, tmp_path, PATH=os.environ["PATH"], **slurm_cluster.environment())
+
+    check(code, said, ("--partition", "'nosuch'"), tmp_path)

@@ -1,0 +1,402 @@
+"""The commands that only look, run as a user runs them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import socket
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from db.states import AttemptState, ExperimentStatus, TrialStatus
+from orchestrator.cli import looking, places
+from orchestrator.errors import HeadwayError, UsageError
+from tests.reports.searches import Search, fill, local_search
+
+HEADWAY = [sys.executable, "-I", str(Path(__file__).parents[2] / "headway.py")]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, and no database in the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv(places.VARIABLE, raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def search(here: Path) -> Iterator[Search]:
+    """A filled search in the run folder here."""
+    made = local_search(here / "runs", goals={"LOSS": True, "SPEED": False})
+    fill(made)
+    made.lease(25)
+    yield made
+    made.engine.dispose()
+
+
+def headway(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*HEADWAY, *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **(env or {})},
+    )
+
+
+def told(capsys: pytest.CaptureFixture[str], name: str, *words: str) -> str:
+    """What a command prints; run in this process, which is faster."""
+    assert looking.run(name, list(words)) == 0
+    return capsys.readouterr().out
+
+
+def data(capsys: pytest.CaptureFixture[str], name: str, *words: str) -> Any:
+    return json.loads(told(capsys, name, *words, "--json"))
+
+
+def test_list_names_all_runs_here(search: Search, capsys: pytest.CaptureFixture[str]) -> None:
+    second = local_search(Path("runs").absolute(), run_number=2)
+    rows = data(capsys, "list")
+    assert [(row["name"], row["run"], row["status"]) for row in rows] == [
+        ("demo", 1, "RUNNING"),
+        ("demo", 2, "RUNNING"),
+    ]
+    assert rows[0]["best"] == {"LOSS": 1.5, "SPEED": 1.0}
+    assert (rows[0]["completed"], rows[0]["failed"], rows[0]["waiting"]) == (4, 1, 1)
+    assert rows[0]["created_at"] == "2026-03-01T12:00:00.000000+00:00"
+    assert "LOSS=1.5 SPEED=1" in told(capsys, "list")
+    second.engine.dispose()
+
+
+def test_list_says_which_run_cannot_be_read(
+    search: Search, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = local_search(Path("runs").absolute(), name="broken")
+    broken.engine.dispose()
+    (broken.run_dir / "database.db").write_text("this is no database")
+    rows = {row["name"]: row for row in data(capsys, "list")}
+    assert rows["demo"]["problem"] is None
+    assert rows["broken"]["status"] == "UNKNOWN"
+    assert rows["broken"]["completed"] is None
+    assert rows["broken"]["problem"]
+
+
+def test_an_empty_folder_has_no_experiment(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "There is no experiment" in told(capsys, "list")
+    assert data(capsys, "list") == []
+    with pytest.raises(UsageError, match="there is no experiment"):
+        looking.run("status", [])
+
+
+def test_status_tells_counts_best_generator_and_head(
+    search: Search, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = data(capsys, "status", "demo")
+    expected = {
+        "status": "RUNNING",
+        "done": 5,
+        "max_eval": 10,
+        "completed": 4,
+        "running": 2,
+        "slots_busy": 2,
+        "best": {"LOSS": 1.5, "SPEED": 9.0},
+        "generator": "SOBOL",
+        "failures": {"PROGRAM": 2},
+        "head": "ALIVE",
+        "head_host": "login1",
+    }
+    assert {name: record[name] for name in expected} == expected
+    assert "No head is alive" not in told(capsys, "status", "demo")
+
+
+def test_status_of_a_dead_head_names_the_command_to_go_on(
+    search: Search, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search.lease(-60)
+    assert "headway resume demo/1" in told(capsys, "status")
+
+
+def test_trials_are_filtered_sorted_and_limited(
+    search: Search, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def indices(*words: str) -> list[int]:
+        return [row["trial"] for row in data(capsys, "trials", *words)]
+
+    assert indices() == list(range(8))
+    assert indices("--status", "failed,running") == [4, 5, 6]
+    assert indices("--status", "waiting") == [7]
+    assert indices("--sort", "LOSS", "--limit", "2") == [3, 1]
+    assert indices("demo", "--sort=SPEED", "--reverse", "--status=completed") == [0, 3, 1, 2]
+    row = data(capsys, "trials", "--limit", "1")[0]
+    assert row["parameters"] == {"x": 0.0, "kind": "a"}
+    assert row["results"] == {"LOSS": 5.0, "SPEED": 1.0}
+
+
+def test_the_table_of_trials_has_a_column_for_each_value(
+    search: Search, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = told(capsys, "trials").splitlines()
+    assert lines[0].split() == [
+        *("trial", "status", "generator", "host", "attempts", "run"),
+        *("x", "kind", "LOSS", "SPEED", "colour", "reason"),
+    ]
+    assert len(lines) == 9
+    assert "There is no such trial" in told(capsys, "trials", "--status", "stale")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["trials", "--status", "complete"], "Did you mean completed?"),
+        (["trials", "--sort", "LOS"], "Did you mean LOSS?"),
+        (["trials", "--limit", "0"], "--limit"),
+        (["trials", "--jsn"], "Did you mean --json?"),
+        (["trials", "dmo"], "Did you mean demo?"),
+        (["trials", "demo/9"], "Did you mean demo/1?"),
+        (["trials", "./nowhere/1"], "no run folder"),
+        (["trials", "--run_dir", "elsewhere"], "--run_dir"),
+        (["trials", "--db_url", "nonsense"], "--db_url"),
+        (["trials", "--db_url", "sqlite:////nowhere/x.db"], "--db_url"),
+        (["show"], "number of a trial"),
+        (["show", "demo"], "'demo' is not the number"),
+        (["show", "8"], "it has 0 to 7"),
+        (["show", "demo", "3", "4"], "one word too many"),
+        (["status", "demo", "3"], "one word too many"),
+        (["logs", "3", "--attempt", "2"], "it has 1 to 1"),
+    ],
+)
+def test_bad_input_is_answered_in_one_line(search: Search, words: list[str], expected: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        looking.run(words[0], words[1:])
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_show_tells_everything_of_a_trial(
+    search: Search, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = data(capsys, "show", "4")
+    assert (record["status"], record["reason"]) == ("FAILED", "exit code 1")
+    assert [attempt["state"] for attempt in record["all_attempts"]] == ["FAILED", "FAILED"]
+    text = told(capsys, "show", "demo", "4")
+    assert "exit code 1" in text
+    assert f"log: {search.run_dir}/logs/" in text
+
+
+def test_a_run_folder_may_be_moved(search: Search, capsys: pytest.CaptureFixture[str]) -> None:
+    search.engine.dispose()
+    moved = Path("moved")
+    search.run_dir.rename(moved)
+    assert data(capsys, "status", "moved")["name"] == "demo"
+    assert data(capsys, "show", str(moved.absolute()), "3")["trial"] == 3
+
+
+def test_best_and_the_front(search: Search, capsys: pytest.CaptureFixture[str]) -> None:
+    assert data(capsys, "best")["trial"] == 3
+    front = data(capsys, "best", "--pareto")
+    assert [row["trial"] for row in front] == [3, 1, 2]
+    assert front[0]["parameters"] == {"x": 0.3, "kind": "a"}
+    assert "one of 3 trials" in told(capsys, "best")
+    assert told(capsys, "best", "--pareto").splitlines()[1].split() == ["3", "1.5", "1", "0.3", "a"]
+
+
+def test_there_is_no_best_without_a_result(here: Path) -> None:
+    search = local_search(here / "runs", name="empty")
+    with pytest.raises(HeadwayError, match="no trial of empty/1 has given a result yet"):
+        looking.run("best", ["empty"])
+    search.engine.dispose()
+
+
+def test_logs_are_passed_on_byte_by_byte(search: Search) -> None:
+    log = search.run_dir / "logs" / "1-1.log"
+    log.parent.mkdir()
+    log.write_bytes(b"one\n\xff\x00two\n")
+    result = subprocess.run([*HEADWAY, "logs", "0"], capture_output=True, timeout=60)
+    assert (result.returncode, result.stdout) == (0, log.read_bytes())
+    missing = headway("logs", "demo", "1")
+    assert missing.returncode == 1
+    assert "left no log" in missing.stderr
+    assert "has not been tried" in headway("logs", "7").stderr
+
+
+def test_logs_follow_an_attempt_to_its_end(search: Search) -> None:
+    log = search.run_dir / "logs" / "6-1.log"
+    log.parent.mkdir()
+    with subprocess.Popen([*HEADWAY, "logs", "5", "-f"], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        time.sleep(0.7)
+        log.write_bytes(b"first\n")
+        assert process.stdout.readline() == b"first\n"
+        with log.open("ab") as stream:
+            stream.write(b"last\n")
+        _end_attempts(search)
+        assert process.stdout.read() == b"last\n"
+        assert process.wait(timeout=30) == 0
+
+
+def _end_attempts(search: Search) -> None:
+    import sqlalchemy as sa
+
+    from db.sql import tables
+
+    table = tables.table_of(tables.Attempt)
+    search.execute(sa.update(table).values(state=AttemptState.SUCCEEDED))
+
+
+def test_follow_once_prints_one_frame_without_colours(search: Search) -> None:
+    result = headway("follow", "--once", env={"COLUMNS": "80", "LINES": "24"})
+    assert result.returncode == 0
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("demo/1  RUNNING")
+    assert len(lines) <= 24
+    assert all(len(line) <= 80 for line in lines)
+    assert "\x1b" not in result.stdout
+
+
+def test_follow_ends_by_itself_when_the_search_has_ended(search: Search) -> None:
+    with subprocess.Popen([*HEADWAY, "follow"], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("5/10 done, 2 running, 1 failed")
+        search.trial(8, TrialStatus.COMPLETED, 0.5, 1.0)
+        assert "best LOSS=0.5 (trial 8)" in process.stdout.readline()
+        search.end(ExperimentStatus.FINISHED)
+        assert "FINISHED" in process.stdout.readline()
+        assert process.wait(timeout=30) == 0
+
+
+def test_follow_on_a_terminal_leaves_the_last_frame_and_the_cursor(search: Search) -> None:
+    controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    process = subprocess.Popen(
+        [*HEADWAY, "follow"], stdout=terminal, stderr=terminal, env={**os.environ, "TERM": "xterm"}
+    )
+    os.close(terminal)
+    seen = b""
+    while b"5/10" not in seen:
+        seen += os.read(controller, 65536)
+    search.end(ExperimentStatus.FINISHED)
+    with contextlib.suppress(OSError):  # the terminal is gone when the process has ended
+        while piece := os.read(controller, 65536):
+            seen += piece
+    os.close(controller)
+    assert process.wait(timeout=30) == 0
+    last = seen.decode().rpartition("demo/1")[2]
+    assert "FINISHED" in last
+    assert "\x1b[?25h" in last
+    assert "\x1b[?1049h" not in seen.decode()
+
+
+def test_follow_of_an_ended_search_shows_its_last_state(search: Search) -> None:
+    search.end(ExperimentStatus.FINISHED)
+    result = headway("follow")
+    assert result.returncode == 0
+    assert "FINISHED" in result.stdout
+
+
+def test_a_closed_pipe_is_quiet(search: Search) -> None:
+    command = f"'{sys.executable}' -I '{HEADWAY[2]}' trials --json | head -n 1"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (result.stdout, result.stderr) == ("[\n", "")
+
+
+def test_errors_have_exit_code_2_and_one_line(search: Search) -> None:
+    result = headway("show", "99")
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+def test_help_loads_no_heavy_library() -> None:
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from orchestrator.cli import looking\n"
+        "try:\n    looking.run('trials', ['--help'])\nexcept SystemExit: pass\n"
+        "heavy = {'rich', 'sqlalchemy', 'pydantic', 'pandas', 'numpy'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    root = str(Path(__file__).parents[2])
+    result = subprocess.run(
+        [sys.executable, "-I", "-c", code, root], capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 0, result.stderr
+    assert "headway trials first --status failed" in result.stdout
+
+
+def test_hyphens_and_underscores_mean_the_same(
+    search: Search, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert data(capsys, "list", "--run-dir", "runs") == data(capsys, "list", "--run_dir=runs")
+
+
+def test_experiments_are_found_in_a_database(
+    search: Search, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(here / "runs")
+    assert data(capsys, "status", "demo", "--db_url", search.url)["run"] == 1
+    (here / "url").write_text(search.url)
+    assert data(capsys, "list", f"--db_url=@{here}/url")[0]["name"] == "demo"
+    monkeypatch.setenv(places.VARIABLE, search.url)
+    assert data(capsys, "status")["name"] == "demo"
+    with pytest.raises(UsageError, match="Did you mean demo"):
+        looking.run("status", ["dem", "--db_url", search.url])
+
+
+def test_runs_here_are_found_although_the_environment_names_a_database(
+    search: Search, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = local_search(here / "elsewhere", name="other")
+    monkeypatch.setenv(places.VARIABLE, other.url)
+    assert data(capsys, "status", "demo")["name"] == "demo"
+    other.engine.dispose()
+
+
+def test_without_a_name_the_run_started_last_is_meant(search: Search) -> None:
+    second = local_search(Path("runs").absolute(), name="later")
+    os.utime(second.run_dir / "spec.json", (time.time() + 5, time.time() + 5))
+    assert places.find(None).label == "later/1"
+    assert places.find("demo").label == "demo/1"
+    assert places.find("demo/1").experiment_id == search.id
+    second.engine.dispose()
+
+
+def test_a_database_of_another_host_on_a_network_file_system_is_left_alone(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.filesystems.is_network", lambda path: True)
+    assert places.find("demo").other_host is None
+    search.write_documents(host="login2")
+    place = places.find("demo")
+    assert (place.other_host, socket.gethostname() != "login2") == ("login2", True)
+    with pytest.raises(UsageError, match="Look from login2"):
+        places.open_place(place)
+    # Nobody has written for long: no head is alive, and looking is safe.
+    old = time.time() - 3600
+    os.utime(search.run_dir / "database.db", (old, old))
+    assert places.find("demo").other_host is None
+
+
+@pytest.mark.postgres
+def test_a_run_folder_leads_to_its_server_database(
+    here: Path, postgres_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search = Search(url=postgres_url, run_dir=here / "runs" / "served" / "1", name="served")
+    search.write_documents()
+    fill(search)
+    assert "secret" not in (search.run_dir / "spec.json").read_text()
+    assert data(capsys, "best", "served")["results"] == {"RESULT": 1.5}
+    assert "secret" not in told(capsys, "status")
+    assert "secret" not in repr(places.find("served"))
+    (search.run_dir / "job.json").unlink()
+    with pytest.raises(UsageError, match="password of its database is not known"):
+        looking.run("status", ["served"])
+    search.engine.dispose()
