@@ -1,0 +1,1 @@
+"""Tests, and the private services that they need."""

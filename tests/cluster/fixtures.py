@@ -1,0 +1,76 @@
+"""The services as pytest fixtures, one of each a session; a plugin: ``-p tests.cluster.fixtures``.
+
+A test that uses one gets the marker ``slurm`` or ``postgres``, so that it can be chosen or left
+out by it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+
+import pytest
+
+from tests.cluster import postgres, slurm
+from tests.cluster.postgres import PrivatePostgres
+from tests.cluster.programs import missing_programs
+from tests.cluster.slurm import PrivateSlurm, SlurmSettings
+
+MARKERS = {
+    "slurm_cluster": "slurm",
+    "postgres_server": "postgres",
+    "postgres_url": "postgres",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use a service; first, because ``-m`` chooses in the same hook."""
+    for item in items:
+        for name in getattr(item, "fixturenames", ()):
+            if name in MARKERS:
+                item.add_marker(MARKERS[name])
+
+
+def services_are_required() -> bool:
+    """Tell whether a missing service is a failure: in CI it is, on a laptop it is not."""
+    return (
+        os.environ.get("CI", "").lower() not in ("", "false")
+        or os.environ.get("HEADWAY_REQUIRE_SERVICES") == "1"
+    )
+
+
+def require_programs(service: str, programs: Iterable[str]) -> None:
+    """Skip or fail the test that asks for a service whose programs are not installed."""
+    missing = missing_programs(programs)
+    if not missing:
+        return
+    reason = f"{service} is not installed ({', '.join(missing)}); see {slurm.INSTALLER}"
+    if services_are_required():
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def slurm_cluster() -> Iterator[PrivateSlurm]:
+    """A private Slurm of the default size; a test leaves it as it found it."""
+    settings = SlurmSettings()
+    require_programs("Slurm", slurm.required_programs(settings))
+    with PrivateSlurm(settings) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PrivatePostgres]:
+    """A private PostgreSQL server."""
+    require_programs("PostgreSQL", postgres.PROGRAMS)
+    with PrivatePostgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PrivatePostgres) -> Iterator[str]:
+    """The URL of a database that no other test sees."""
+    url = postgres_server.clone()
+    yield url
+    postgres_server.drop(url)
