@@ -1,0 +1,149 @@
+"""Ctrl-C, SIGTERM, kill -9, and going on afterwards: nothing lost, nothing twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.slurm import PrivateSlurm
+from tests.main_job.runs import Place, lines_of, wait_until
+
+SEARCH = (
+    *("run", "--experiment_name", "stop", "--seed", "5", "--model", "SOBOL"),
+    *("--parameter", "x", "range", "-5", "5", "--num_parallel_jobs", "3", "--max_eval", "12"),
+)
+LOCAL = (*SEARCH, "--force_local_execution")
+ON_SLURM = (*SEARCH, "--partition", "alpha", "--mem_gb", "0.1", "--worker_timeout", "5")
+SLOW = "echo $HEADWAY_TRIAL >> seen; sleep 1; echo RESULT: %(x)"
+LATER = ("--timing", "spool_grace_seconds=5")
+
+
+def _tries(place: Place) -> Counter[str]:
+    return Counter(lines_of(place.folder / "seen"))
+
+
+def _assert_each_once(place: Place, trials: int = 12) -> None:
+    assert _tries(place) == Counter({str(index): 1 for index in range(trials)})
+    rows = place.results("stop")
+    assert [row["status"] for row in rows] == ["COMPLETED"] * trials
+    assert all(row["x"] == row["RESULT"] for row in rows)
+
+
+def test_ctrl_c_once_lets_running_trials_finish_and_resume_goes_on(laptop: Place) -> None:
+    started = laptop.start(*LOCAL, "--run_program", SLOW)
+    wait_until(lambda: len(_tries(laptop)) >= 4)
+    started.interrupt()
+    code, output = started.wait(30)
+    assert code == 130, output
+    counts = Counter(row["status"] for row in laptop.results("stop"))
+    assert counts["COMPLETED"] == len(_tries(laptop)) < 12
+    assert not counts["ABANDONED"]
+    laptop.run("resume", "stop")
+    _assert_each_once(laptop)
+
+
+def test_ctrl_c_twice_cancels_what_runs(laptop: Place) -> None:
+    program = "echo $HEADWAY_TRIAL >> seen; sleep 60; echo RESULT: 1"
+    started = laptop.start(*LOCAL, "--run_program", program)
+    wait_until(lambda: len(_tries(laptop)) == 3)
+    started.interrupt()
+    wait_until(lambda: "stopping" in (laptop.folder / "runs/stop/1/head.log").read_text())
+    started.interrupt()
+    code, output = started.wait(30)
+    assert code == 130, output
+    statuses = Counter(row["status"] for row in laptop.results("stop"))
+    assert statuses["ABANDONED"] == 3
+    assert not _sleepers(laptop.folder)
+
+
+def _sleepers(folder: Path) -> list[int]:
+    """Return processes of trials that still run in a folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            is_here = (entry / "cwd").readlink() == folder
+        except OSError:
+            continue
+        if is_here and words[0] in {b"sleep", b"bash", b"/bin/bash"}:
+            found.append(int(entry.name))
+    return found
+
+
+def test_a_killed_head_is_resumed_without_repeating_anything(laptop: Place) -> None:
+    started = laptop.start(*LOCAL, "--run_program", SLOW)
+    wait_until(lambda: len(_tries(laptop)) >= 4)
+    started.kill()
+    laptop.run("resume", "stop")
+    _assert_each_once(laptop)
+
+
+def test_a_second_head_beside_a_living_one_is_refused(laptop: Place) -> None:
+    started = laptop.start(*LOCAL, "--run_program", SLOW)
+    wait_until(lambda: bool(_tries(laptop)))
+    code, output = laptop.start("resume", "stop").wait()
+    assert code == 5
+    assert str(started.process.pid) in output
+    started.wait()
+    _assert_each_once(laptop)
+
+
+def test_a_finished_search_goes_on_with_more_trials(laptop: Place) -> None:
+    fast = "echo $HEADWAY_TRIAL >> seen; echo RESULT: %(x)"
+    laptop.run(*LOCAL, "--run_program", fast)
+    before = [row["x"] for row in laptop.results("stop")]
+    laptop.run("resume", "stop", "--max_eval", "20")
+    _assert_each_once(laptop, 20)
+    after = [row["x"] for row in laptop.results("stop")]
+    assert after[:12] == before
+    assert len(set(after)) == 20
+    code, output = laptop.start("resume", "stop", "--max_eval", "10").wait()
+    assert code == 2, output
+
+
+@pytest.mark.slurm
+def test_sigterm_leaves_jobs_running_and_resume_adopts_them(login_node: Place) -> None:
+    started = login_node.start(*ON_SLURM, *LATER, "--run_program", SLOW)
+    wait_until(lambda: len(_tries(login_node)) >= 2)
+    started.process.send_signal(signal.SIGTERM)
+    code, output = started.wait(30)
+    assert code == 130, output
+    login_node.run("resume", "stop")
+    _assert_each_once(login_node)
+
+
+@pytest.mark.slurm
+def test_kill_9_on_slurm_loses_and_repeats_nothing(
+    login_node: Place, slurm_cluster: PrivateSlurm
+) -> None:
+    started = login_node.start(*ON_SLURM, *LATER, "--run_program", SLOW)
+    wait_until(lambda: len(_tries(login_node)) >= 4)
+    started.kill()
+    login_node.run("resume", "stop")
+    _assert_each_once(login_node)
+    left = slurm_cluster.run("squeue", "--noheader", "--format=%j").stdout
+    assert "hw-stop-" not in left
+
+
+@pytest.mark.slurm
+def test_ctrl_c_twice_on_slurm_leaves_no_job(
+    login_node: Place, slurm_cluster: PrivateSlurm
+) -> None:
+    program = "echo $HEADWAY_TRIAL >> seen; sleep 60; echo RESULT: 1"
+    started = login_node.start(*ON_SLURM, "--run_program", program)
+    wait_until(lambda: len(_tries(login_node)) == 3)
+    started.interrupt()
+    wait_until(lambda: "stopping" in (login_node.folder / "runs/stop/1/head.log").read_text())
+    started.interrupt()
+    code, output = started.wait(40)
+    assert code == 130, output
+    wait_until(
+        lambda: "hw-stop-" not in slurm_cluster.run("squeue", "--noheader", "--format=%j").stdout
+    )
+    assert {row["status"] for row in login_node.results("stop")} >= {"ABANDONED"}
