@@ -1,0 +1,1 @@
+"""What Headway costs, beside what others cost: `python -m benchmarks`, `make bench`."""
