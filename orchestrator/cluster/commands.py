@@ -12,6 +12,11 @@ from dataclasses import dataclass
 # Commands print states, times and messages in the user's language and format otherwise.
 PLAIN_ENVIRONMENT = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "standard"}
 
+# Shares of the burst that decide how politely calls are made.
+PLENTY = 0.75
+SCARCE = 0.25
+GATHER_SECONDS = 0.3
+
 
 @dataclass(frozen=True, kw_only=True)
 class CommandResult:
@@ -66,12 +71,15 @@ class CallBudget:
     def pause_seconds(self) -> float:
         """Return how long two kinds of callers have to wait between their calls.
 
-        Nothing while a quarter of the burst is left; below that ever more, up to the pace at which
-        two callers together spend exactly what flows back.
+        Nothing while three quarters of the burst are left, then long enough to put what gets ready
+        together into one call; below the last quarter ever more, up to the pace at which two
+        callers together spend exactly what flows back.
         """
-        reserve = self.burst / 4
-        lack = max(0.0, 1 - self.left() / reserve)
-        return lack * 2 * 60 / self.per_minute
+        share = self.left() / self.burst
+        if share > PLENTY:
+            return 0.0
+        lack = max(0.0, 1 - share / SCARCE)
+        return max(GATHER_SECONDS, lack**2 * 2 * 60 / self.per_minute)
 
     def _refill(self) -> None:
         moment = time.monotonic()

@@ -10,7 +10,7 @@ import pytest
 
 from db.states import JobState
 from orchestrator.cluster.base import AnswerKind
-from orchestrator.cluster.commands import CallBudget
+from orchestrator.cluster.commands import GATHER_SECONDS, CallBudget
 from orchestrator.cluster.slurm import SlurmCluster, check_partition, is_here
 from orchestrator.errors import ClusterError, UsageError
 from orchestrator.spec.experiment import Timing
@@ -282,7 +282,7 @@ def test_calls_are_counted_and_get_slower_before_the_budget_is_spent() -> None:
     assert budget.pause_seconds() == 0
     for _ in range(6):
         budget.spend("squeue")
-    assert budget.pause_seconds() == 0
+    assert budget.pause_seconds() == GATHER_SECONDS
     pauses = []
     for _ in range(3):
         budget.spend("sbatch")
