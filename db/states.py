@@ -82,16 +82,109 @@ class JobState(StrEnum):
 class FailureClass(StrEnum):
     """Why an attempt ended without a result (DESIGN section 5)."""
 
-    PROGRAM = "PROGRAM"
-    NO_RESULT = "NO_RESULT"
-    TIMEOUT = "TIMEOUT"
-    OUT_OF_MEMORY = "OUT_OF_MEMORY"
-    PREEMPTED = "PREEMPTED"
-    NODE = "NODE"
-    LOST = "LOST"
-    NO_DATABASE = "NO_DATABASE"
-    SUBMIT = "SUBMIT"
-    CANCELLED = "CANCELLED"
+    PROGRAM = "PROGRAM"  # its exit code was not 0, or a signal ended it
+    NO_RESULT = "NO_RESULT"  # exit code 0, but no valid result line
+    TIMEOUT = "TIMEOUT"  # it ran into the worker's or Slurm's time limit
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"  # it was killed for its memory
+    PREEMPTED = "PREEMPTED"  # it had to make room
+    NODE = "NODE"  # its node failed or could not start it
+    LOST = "LOST"  # its job is gone, or its heartbeat ended, and no report came
+    NO_DATABASE = "NO_DATABASE"  # its worker could not reach the database to claim it
+    SUBMIT = "SUBMIT"  # sbatch refused it
+    CANCELLED = "CANCELLED"  # ended on request, ours or a person's
+
+
+class ParameterKind(StrEnum):
+    """How a parameter takes its values."""
+
+    RANGE = "range"  # between two bounds
+    CHOICE = "choice"  # one of a list
+    FIXED = "fixed"  # always the same
+
+
+class ValueType(StrEnum):
+    """Type of a parameter's values."""
+
+    INT = "int"  # whole numbers
+    FLOAT = "float"  # numbers
+    STR = "str"  # texts
+    BOOL = "bool"  # true and false
+
+
+class OutcomeSource(StrEnum):
+    """Where the accepted value of a trial came from."""
+
+    ATTEMPT = "ATTEMPT"  # a worker reported it
+    IMPORT = "IMPORT"  # it was brought in from elsewhere
+    REUSED = "REUSED"  # another trial with the same parameters had it
+
+
+class Split(StrEnum):
+    """Part of the data that a metric was measured on."""
+
+    TRAIN = "TRAIN"  # what the model learns from
+    VALIDATION = "VALIDATION"  # what its settings are chosen by
+    TEST = "TEST"  # what it is judged by in the end
+
+
+class Level(StrEnum):
+    """What one value of a metric stands for."""
+
+    LAST = "LAST"  # the final value
+    STEP = "STEP"  # one step or epoch
+    BATCH = "BATCH"  # one batch
+    TRIAL = "TRIAL"  # the whole trial
+
+
+class HostState(StrEnum):
+    """What is thought of a host; whether it is kept out is told by its exclusions."""
+
+    GOOD = "GOOD"  # nothing speaks against it
+    SUSPECT = "SUSPECT"  # a failure there is not explained yet: new jobs avoid it meanwhile
+    PAROLE = "PAROLE"  # its exclusion has ended and one trial tries it
+
+
+class ExclusionSource(StrEnum):
+    """Who decided to keep a host out."""
+
+    HEADWAY = "HEADWAY"  # the evidence did
+    USER = "USER"  # a person did
+
+
+class SnapshotReason(StrEnum):
+    """Why the state of a strategy was kept."""
+
+    NODE_CHANGE = "NODE_CHANGE"  # the next step of the strategy began
+    HEAD_END = "HEAD_END"  # the head ended
+
+
+class EventKind(StrEnum):
+    """What an event of the log says; `setup`, `ask`, `tell` and `exit` are AEPsych's words too.
+
+    docs/replay.md lists the payload of each.
+    """
+
+    SETUP = "setup"  # the experiment was made: its spec, the versions of the libraries
+    RESUME = "resume"  # another head goes on: what it changed, whom it replaced, versions
+    ASK = "ask"  # a generator was asked and gave points: all that a replay needs
+    ASK_FAILED = "ask_failed"  # a generator was asked and could not answer
+    TELL = "tell"  # a trial has its outcome, or has failed for good
+    FAILURE = "failure"  # an attempt failed or was cancelled; whether its trial tries again
+    WITHDRAWN = "withdrawn"  # an attempt that had not begun was taken back for a stop
+    SUPERSEDED = "superseded"  # an attempt was ended because another one answered first
+    REFUSED = "refused"  # a report came too late, and was kept but not used
+    FOREIGN = "foreign"  # a message was left out, as its token is not that of its attempt
+    SUBMISSION = "submission"  # a call of sbatch was refused, is unclear, or was adopted
+    STOP = "stop"  # a person, a signal, the clock or the failure limit asked for the end
+    EXIT = "exit"  # the head ended, and how
+
+
+class CardKind(StrEnum):
+    """What an analysis card holds beside its numbers."""
+
+    TABLE = "TABLE"  # nothing: the numbers are the card
+    PLOTLY = "PLOTLY"  # a figure, as Plotly's JSON
+    MARKDOWN = "MARKDOWN"  # a text
 
 
 FINAL_TRIALS = frozenset(

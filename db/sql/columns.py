@@ -8,6 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 
@@ -43,14 +46,24 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-def word(enum: type[Enum]) -> sa.Enum:
-    """A text column that holds the words of an enum, with a CHECK that says so."""
+# MariaDB's TEXT ends after 64 kB, which a figure or a traceback may exceed.
+LONG_TEXT = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+
+
+def word(enum: type[Enum], *, name: str | None = None, length: int = 20) -> sa.Enum:
+    """A text column that holds the words of an enum, with a CHECK that says so.
+
+    Args:
+        enum: The words.
+        name: Last part of the CHECK's name; the enum's own name unless it is given.
+        length: Room for the longest word.
+    """
     return sa.Enum(
         enum,
         native_enum=False,
         create_constraint=True,
-        name=enum.__name__.lower(),
-        length=20,
+        name=name or enum.__name__.lower(),
+        length=length,
         values_callable=lambda members: [str(m.value) for m in members],
     )
 
@@ -74,3 +87,25 @@ class Code(TypeDecorator[IntEnum]):
         """Give the member back."""
         del dialect
         return None if value is None else self.enum(value)
+
+
+class PastIndex(FunctionElement[int]):
+    """A column that SQLite does not look up in an index (sqlite.org/optoverview.html, unary `+`).
+
+    Without ANALYZE, SQLite believes that every index leads to a few rows. A query that asks for the
+    few open rows of an experiment would then go through all trials of it. Other systems know better
+    and get the bare column.
+    """
+
+    inherit_cache = True
+    type = sa.Integer()
+
+
+@compiles(PastIndex)
+def _bare(element: PastIndex, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)
+
+
+@compiles(PastIndex, "sqlite")
+def _disqualified(element: PastIndex, compiler: SQLCompiler, **options: Any) -> str:
+    return f"+{compiler.process(element.clauses, **options)}"

@@ -12,6 +12,7 @@ from sqlalchemy.exc import StatementError
 from db.sql.columns import Code, UtcDateTime
 from db.sql.tables import Attempt, table_of
 from db.states import TrialStatus
+from tests.db.sql.kinds import only
 from tests.db.sql.samples import Sample
 
 MOMENTS = [
@@ -35,11 +36,12 @@ def test_a_time_comes_back_to_the_microsecond_and_in_utc(sample: Sample, moment:
         assert connection.execute(query).scalar() == 3
 
 
+@only("postgres", "mysql")
 def test_the_zone_of_the_session_changes_nothing(sample: Sample) -> None:
-    if sample.engine.dialect.name != "postgresql":
-        pytest.skip("SQLite has no zones")
+    is_postgres = sample.engine.dialect.name == "postgresql"
+    zone = "LOCAL TIME ZONE 'Asia/Kathmandu'" if is_postgres else "time_zone = '+05:45'"
     with sample.store.write() as connection:
-        connection.execute(sa.text("SET LOCAL TIME ZONE 'Asia/Kathmandu'"))
+        connection.execute(sa.text(f"SET {zone}"))
         connection.execute(table.update().values(heartbeat_at=MOMENTS[0]))
         (back, *_) = connection.execute(sa.select(table.c.heartbeat_at)).scalars()
     assert back == MOMENTS[0]
