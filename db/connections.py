@@ -1,14 +1,12 @@
 """Short connections for workers: opened, one transaction, closed.
 
-SQLite and PostgreSQL are spoken to through their drivers alone, since SQLAlchemy would cost every
-worker a third of a second. Any other URL goes through SQLAlchemy. Statements are written once, with
-`%(name)s` for parameters, `"index"` for names that need quotes, and `{now}` for the database's
-clock.
+SQLite and PostgreSQL (`db.postgres`) are spoken to through their drivers alone, since SQLAlchemy
+would cost every worker a third of a second. Any other URL goes through SQLAlchemy. Statements are
+written once, with `%(name)s` for parameters, `"index"` for names that need quotes, and `{now}` for
+the database's clock.
 """
 
 from __future__ import annotations
-
-import sys
 
 from db.errors import DatabaseError, DatabaseUnavailable
 
@@ -22,17 +20,20 @@ if TYPE_CHECKING:
     Row = tuple[Any, ...]
     # Runs one statement; gives the number of changed rows, and the rows if it was a question.
     Execute = Callable[[str, dict[str, Any]], tuple[int, list[Row]]]
+    # A notification: channel (a plain name) and text.
+    Ring = tuple[str, str]
 
     class Database(Protocol):
         """One kind of database."""
 
         dialect: str
 
-        def transact(self, work: Callable[[Execute], T]) -> T:
-            """Do `work` in one transaction over a connection of its own.
+        def transact(self, work: Callable[[Execute], T], *, ring: Ring | None = None) -> T:
+            """Do `work` in one transaction over a connection of its own, or the held one.
 
-            Raises DatabaseUnavailable or DatabaseError; after the first it is not known whether
-            the transaction was committed.
+            `ring` is sent after the commit, where the database can do that. Raises
+            DatabaseUnavailable or DatabaseError; after the first it is not known whether the
+            transaction was committed.
             """
 
 
@@ -41,9 +42,8 @@ CONNECT_SECONDS = 10
 STATEMENT_SECONDS = 30
 _POSTGRES = ("postgresql", "postgres", "postgresql+psycopg2")
 _SQLITE = ("sqlite", "sqlite+pysqlite")
-_READ_ONLY = "25006"  # a standby that is being promoted
 # Milliseconds padded to the six digits that SQLAlchemy writes, so that texts sort as times do.
-_CLOCKS = {
+CLOCKS = {
     "sqlite": "strftime('%Y-%m-%d %H:%M:%f000', 'now')",
     "postgresql": "clock_timestamp()",
     "mysql": "UTC_TIMESTAMP(6)",
@@ -52,13 +52,19 @@ _CLOCKS = {
 _SQL_ERROR = 1  # SQLITE_ERROR: the statement itself is wrong, e.g. no such table
 
 
-def open_database(url: str) -> Database:
-    """Choose the driver for a database URL; nothing is opened yet."""
+def open_database(url: str, *, hold: bool = False) -> Database:
+    """Choose the driver for a database URL; nothing is opened yet.
+
+    With `hold` a connection to PostgreSQL is kept between transactions: that is for the few
+    processes that write all the time, since a server gives about a hundred connections in all.
+    """
     scheme, _, rest = url.partition("://")
     if scheme in _SQLITE and rest.startswith("/") and "?" not in rest:
         return SqliteDatabase(rest[1:])
     if scheme in _POSTGRES:
-        return PostgresDatabase(f"postgresql://{rest}")
+        from db.postgres import PostgresDatabase
+
+        return PostgresDatabase(f"postgresql://{rest}", hold=hold)
     return OtherDatabase(url)
 
 
@@ -95,8 +101,9 @@ class SqliteDatabase:
     def __init__(self, path: str) -> None:
         self._path = path
 
-    def transact(self, work: Callable[[Execute], T]) -> T:
+    def transact(self, work: Callable[[Execute], T], *, ring: Ring | None = None) -> T:
         """See `Database`."""
+        del ring  # whoever waits looks at `PRAGMA data_version`
         import sqlite3
 
         try:
@@ -129,96 +136,31 @@ class SqliteDatabase:
     def _execute(
         self, connection: sqlite3.Connection, sql: str, values: dict[str, Any]
     ) -> tuple[int, list[Row]]:
-        cursor = connection.execute(_named(sql.replace("{now}", _CLOCKS["sqlite"])), values)
+        cursor = connection.execute(_named(sql.replace("{now}", CLOCKS["sqlite"])), values)
         return cursor.rowcount, cursor.fetchall()
-
-
-class PostgresDatabase:
-    """A PostgreSQL server, through psycopg2."""
-
-    dialect = "postgresql"
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-
-    def transact(self, work: Callable[[Execute], T]) -> T:
-        """See `Database`."""
-        _load_psycopg2()
-        import psycopg2
-
-        try:
-            connection = psycopg2.connect(
-                self._url,
-                connect_timeout=CONNECT_SECONDS,
-                application_name="headway-worker",
-                # A server that vanished without a word must not hold a worker for hours.
-                keepalives_idle=10,
-                keepalives_interval=5,
-                keepalives_count=3,
-                tcp_user_timeout=STATEMENT_SECONDS * 1000,
-            )
-            try:
-                with connection.cursor() as cursor:
-                    cursor.execute(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'")
-                    result = work(lambda sql, values: _ask(cursor, sql, values))
-                connection.commit()
-            finally:
-                connection.close()  # rolls back what was not committed
-        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            raise DatabaseUnavailable(without_password(str(error), self._url)) from None
-        except psycopg2.Error as error:
-            kind = DatabaseUnavailable if error.pgcode == _READ_ONLY else DatabaseError
-            raise kind(without_password(str(error), self._url)) from None
-        return result
-
-
-def _load_psycopg2() -> None:
-    """Import psycopg2 without Python's `ssl`, which it wants only to see whether that is there.
-
-    It asks, so that libpq does not set OpenSSL up a second time; a worker has no first time. The
-    import would cost each worker 20 ms. libpq's own TLS is not touched by this.
-    """
-    if "ssl" in sys.modules or "psycopg2" in sys.modules:
-        return
-    sys.modules["ssl"] = None  # type: ignore[assignment]  # makes `import ssl` fail
-    try:
-        import psycopg2  # noqa: F401
-    finally:
-        del sys.modules["ssl"]
-
-
-def _ask(cursor: Any, sql: str, values: dict[str, Any]) -> tuple[int, list[Row]]:
-    """Run a statement of our own with psycopg2."""
-    cursor.execute(sql.replace("{now}", _CLOCKS["postgresql"]), values)
-    return cursor.rowcount, cursor.fetchall() if cursor.description else []
 
 
 class OtherDatabase:
     """Whatever else SQLAlchemy can open."""
 
     def __init__(self, url: str) -> None:
-        import sqlalchemy as sa
-        from sqlalchemy.pool import NullPool
+        from db.sql.engine import make_engine
 
         self._url = url
-        try:
-            self._engine = sa.create_engine(url, poolclass=NullPool)
-        except (sa.exc.ArgumentError, ImportError) as error:
-            raise DatabaseError(without_password(str(error), url)) from None
+        self._engine = make_engine(url, timeout_seconds=CONNECT_SECONDS, is_short=True)
         self.dialect = self._engine.dialect.name
 
-    def transact(self, work: Callable[[Execute], T]) -> T:
+    def transact(self, work: Callable[[Execute], T], *, ring: Ring | None = None) -> T:
         """See `Database`."""
-        import sqlalchemy as sa
+        del ring
+        from db.sql.engine import translated
 
-        clock = _CLOCKS.get(self.dialect, "CURRENT_TIMESTAMP")
+        clock = CLOCKS.get(self.dialect, "CURRENT_TIMESTAMP")
         try:
-            with self._engine.begin() as connection:
+            with translated(), self._engine.begin() as connection:
                 return work(lambda sql, values: self._execute(connection, clock, sql, values))
-        except (sa.exc.OperationalError, sa.exc.InterfaceError) as error:
-            raise DatabaseUnavailable(without_password(str(error.orig), self._url)) from None
-        except sa.exc.SQLAlchemyError as error:
-            raise DatabaseError(without_password(str(error), self._url)) from None
+        except DatabaseError as error:
+            raise type(error)(without_password(error.message, self._url)) from None
 
     def _execute(
         self,

@@ -50,7 +50,6 @@ JOIN attempt ON attempt.id = report.attempt_id
 WHERE attempt.id = %(attempt_id)s AND attempt.token = %(attempt_token)s
   AND report.kind = %(kind)s AND report.sequence = %(sequence)s
 """
-_NOTIFY = "SELECT pg_notify(%(channel)s, %(experiment)s)"
 _HEARTBEAT = """
 UPDATE attempt SET heartbeat_at = {now}
 WHERE id = %(attempt_id)s AND token = %(attempt_token)s AND state = 'STARTED'
@@ -58,14 +57,15 @@ WHERE id = %(attempt_id)s AND token = %(attempt_token)s AND state = 'STARTED'
 
 
 class DirectStore:
-    """A worker's way to the database. Keeps no connection; each call is one transaction.
+    """A worker's way to the database; each call is one transaction.
 
-    Every call may raise DatabaseUnavailable (it may or may not have worked: repeat it) or
-    DatabaseError (repeating is no use).
+    Keeps no connection unless told to `hold` one; see `open_database`. Every call may raise
+    DatabaseUnavailable (it may or may not have worked: repeat it) or DatabaseError (repeating is
+    no use).
     """
 
-    def __init__(self, url: str, *, run_dir: str, experiment_id: int) -> None:
-        self._database = open_database(url)
+    def __init__(self, url: str, *, run_dir: str, experiment_id: int, hold: bool = False) -> None:
+        self._database = open_database(url, hold=hold)
         self._run_dir = run_dir
         self._experiment_id = experiment_id
 
@@ -123,21 +123,22 @@ class DirectStore:
 
         Raises DatabaseError if the database has no attempt with this id and token.
         """
-        self._database.transact(lambda execute: self._send(execute, message))
+        ring = (CHANNEL, str(self._experiment_id)) if message["kind"] == "END" else None
+        self._database.transact(lambda execute: self._send(execute, message), ring=ring)
 
     def _send(self, execute: Execute, message: ReportMessage) -> None:
         changed = self._store(execute, message)
         if not changed and not execute(_IS_REPORTED, _key(message))[1]:
             text = f"no attempt {message['attempt_id']} with token {message['attempt_token']}"
             raise DatabaseError(text)
-        if message["kind"] == "END" and self._database.dialect == "postgresql":
-            execute(_NOTIFY, {"channel": CHANNEL, "experiment": str(self._experiment_id)})
 
     def _store(self, execute: Execute, message: ReportMessage) -> int:
         """Insert a report if it is not there; returns the number of new rows."""
         values = {**_key(message), "payload": dumps(message["payload"])}
         if self._database.dialect in {"mysql", "mariadb"}:
-            return execute(f"INSERT IGNORE {_REPORT}", values)[0]
+            # Not IGNORE, which also ignores values that do not fit.
+            same = "ON DUPLICATE KEY UPDATE sequence = report.sequence"
+            return execute(f"INSERT {_REPORT} {same}", values)[0]
         return execute(f"INSERT {_REPORT} ON CONFLICT DO NOTHING", values)[0]
 
     def beat(self, assignment: Assignment) -> bool:

@@ -3,7 +3,9 @@
     DatabaseError             the database answered, and the answer was no: trying again is no use
     ├── DatabaseUnavailable   no answer, or not now: the same call may work in a moment
     ├── BadDatabaseUrl        the URL cannot be used at all
-    ├── SchemaMismatch        the tables belong to an older or a newer Headway
+    ├── SchemaMismatch        the tables belong to a newer Headway, or to something else
+    │   └── OlderSchema       they belong to an older one: `headway db upgrade` helps
+    ├── DatabaseInUse         a living head works with the tables that should change
     └── LeaseLost             another head has taken the experiment over
 
 No text of these errors ever holds a password.
@@ -39,6 +41,14 @@ class BadDatabaseUrl(DatabaseError):  # noqa: N818 - says what it is
 
 class SchemaMismatch(DatabaseError):  # noqa: N818 - says what it is
     """The tables are those of another version of Headway, or not Headway's at all."""
+
+
+class OlderSchema(SchemaMismatch):
+    """The tables are those of an older Headway, and can be brought up to date."""
+
+
+class DatabaseInUse(DatabaseError):  # noqa: N818 - says what it is
+    """A head is alive on an experiment of the database; nothing was changed."""
 
 
 class LeaseLost(DatabaseError):  # noqa: N818 - says what it is

@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-from sqlalchemy.pool import NullPool
+from sqlalchemy.pool import NullPool, QueuePool
 
-from db.errors import BadDatabaseUrl, DatabaseError, DatabaseUnavailable, SchemaMismatch
+from db import views
+from db.errors import (
+    BadDatabaseUrl,
+    DatabaseError,
+    DatabaseUnavailable,
+    OlderSchema,
+    SchemaMismatch,
+)
 from db.filesystems import is_network
+from db.sql import mysql
 from db.sql.tables import Base
 
 # The head of db/migrations/versions; a test compares the two.
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
+VERSION_TABLE = "alembic_version"
+_VERSION_ROW = sa.table(VERSION_TABLE, sa.column("version_num"))
 BUSY_TIMEOUT_SECONDS = 30
+# A worker's statement, and any other one: the loading of a million rows takes its time.
+_SHORT_ANSWER_SECONDS = 40
+_ANSWER_SECONDS = 600
 _DRIVERS = {
     "postgres": "postgresql+psycopg2",
     "postgresql": "postgresql+psycopg2",
@@ -30,6 +45,9 @@ _EXTRAS = {"pymysql": "mysql"}
 # In USER:PASSWORD@ up to the last @, since a password may hold one; and as an option at the end.
 _PASSWORD = re.compile(r"^((?:[^:/@]*:?//)?[^:@/]*):.*@")
 _PASSWORD_OPTION = re.compile(r"(?i)([?&][^=&]*(?:pass|pwd)[^=&]*=)[^&]*")
+_VERSION = re.compile(r"[0-9]{4}")
+# Of a code of SQLite, the part that is not the detail (sqlite.org/rescode.html).
+_PRIMARY = 0xFF
 # A standby that is being promoted refuses to write for a moment (PostgreSQL, errcodes).
 _READ_ONLY = "25006"
 
@@ -104,26 +122,64 @@ def connect(text: str, *, timeout_seconds: float = 10) -> sa.Engine:
         SchemaMismatch: Its tables belong to another version.
     """
     engine = make_engine(text, timeout_seconds=timeout_seconds)
-    with translated(), engine.connect() as connection:
-        # In this order: between the two another process may have set the tables up.
-        names = sa.inspect(connection).get_table_names()
-        version = schema_version(connection)
-        if version is None and names:
-            engine.dispose()
-            raise SchemaMismatch(
-                f"the database {mask(text)} holds tables that are not Headway's.",
-                "Give Headway a database of its own.",
-            )
-    if version is None:
-        _set_up(engine)
-    elif version != SCHEMA_VERSION:
-        engine.dispose()
-        _refuse(text, version)
+    with _disposed_on_error(engine):
+        with translated(), engine.connect() as connection:
+            # In this order: between the two another process may have set the tables up.
+            names = set(sa.inspect(connection).get_table_names())
+            version = schema_version(connection)
+        if version is not None:
+            check_version(text, version)
+        else:
+            _check_ours(text, names)
+        _set_journal(engine)
+        if version is None:
+            _set_up(engine)
     return engine
 
 
-def open_existing(text: str, *, timeout_seconds: float = 10) -> sa.Engine:
+@contextlib.contextmanager
+def _disposed_on_error(engine: sa.Engine) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        engine.dispose()
+        raise
+
+
+def _check_ours(text: str, names: set[str]) -> None:
+    """Refuse a database that holds anything else.
+
+    On MariaDB some tables without a version are those that another process is making now, or that
+    one left behind when it died.
+    """
+    begun = VERSION_TABLE in names and names <= {VERSION_TABLE, *Base.metadata.tables}
+    if names and not begun:
+        raise _not_ours(text)
+
+
+def open_existing(text: str, *, timeout_seconds: float = 10, is_viewer: bool = False) -> sa.Engine:
     """Open a database that must hold Headway's tables already.
+
+    Args:
+        text: The URL.
+        timeout_seconds: How long connecting may take.
+        is_viewer: Leave an SQLite file as it is, also its journal.
+
+    Raises:
+        DatabaseError: As for `connect`; an empty database is a SchemaMismatch.
+    """
+    engine, version = open_any(text, timeout_seconds=timeout_seconds)
+    with _disposed_on_error(engine):
+        check_version(text, version)
+        if not is_viewer:
+            _set_journal(engine)
+    return engine
+
+
+def open_any(text: str, *, timeout_seconds: float = 10) -> tuple[sa.Engine, str]:
+    """Open a database that holds Headway's tables, of whatever version; return that, too.
+
+    Nothing is changed, and an SQLite file may lie where nobody may write.
 
     Raises:
         DatabaseError: As for `connect`; an empty database is a SchemaMismatch.
@@ -131,42 +187,84 @@ def open_existing(text: str, *, timeout_seconds: float = 10) -> sa.Engine:
     url = parse_url(text)
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
         raise DatabaseUnavailable(f"there is no database file {url.database}.")
-    engine = make_engine(text, timeout_seconds=timeout_seconds)
-    # A viewer that opens a database makes no writer wait.
-    with translated(), engine.connect().execution_options(reading=True) as connection:
-        version = schema_version(connection)
-    if version != SCHEMA_VERSION:
-        engine.dispose()
+    engine = make_engine(_readable(url), timeout_seconds=timeout_seconds)
+    with _disposed_on_error(engine):
+        # A viewer that opens a database makes no writer wait.
+        with translated(), engine.connect().execution_options(reading=True) as connection:
+            version = schema_version(connection)
         if version is None:
             raise SchemaMismatch(f"the database {mask(text)} holds no experiment of Headway.")
-        _refuse(text, version)
-    return engine
+    return engine, version
 
 
-def _refuse(text: str, version: str) -> None:
-    if version < SCHEMA_VERSION:
+def _readable(url: sa.URL) -> str:
+    """Return the URL by which SQLite opens a file even if it may make no file beside it.
+
+    With a write-ahead log it wants to, though nobody writes (sqlite.org/wal.html, section 5).
+    """
+    path = Path(url.database or "").absolute()
+    is_plain = url.get_backend_name() == "sqlite" and not url.query
+    # A log beside it holds what the file lacks, and tells that a writer may be at work.
+    if is_plain and not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
+        return f"sqlite:///file:{quote(str(path))}?immutable=1&uri=true"
+    return url.render_as_string(hide_password=False)
+
+
+def check_version(text: str, version: str, *, may_be_older: bool = False) -> None:
+    """Make sure that the tables of a database are those of this Headway.
+
+    Raises:
+        OlderSchema: They are older, and must not be.
+        SchemaMismatch: They are newer, or not Headway's at all.
+    """
+    if not _VERSION.fullmatch(version):
+        raise _not_ours(text)
+    if version > SCHEMA_VERSION:
         raise SchemaMismatch(
-            f"the database {mask(text)} has schema {version}, this Headway needs {SCHEMA_VERSION}.",
-            "Bring it up to date: headway db upgrade",
+            f"the database {mask(text)} has schema {version}, newer than {SCHEMA_VERSION}.",
+            "Use the newer Headway that made it.",
         )
-    raise SchemaMismatch(
-        f"the database {mask(text)} has schema {version}, newer than {SCHEMA_VERSION}.",
-        "Use the newer Headway that made it.",
+    if version < SCHEMA_VERSION and not may_be_older:
+        # A password must not be typed where everybody can see it.
+        place = text if mask(text) == text else "@FILE, a file with the URL in it"
+        raise OlderSchema(
+            f"the database {mask(text)} has schema {version}, this Headway needs {SCHEMA_VERSION}.",
+            f"Bring it up to date: headway db upgrade --db_url {place}",
+        )
+
+
+def _not_ours(text: str) -> SchemaMismatch:
+    return SchemaMismatch(
+        f"the database {mask(text)} holds tables that are not Headway's.",
+        "Give Headway a database of its own.",
     )
 
 
-def make_engine(text: str, *, timeout_seconds: float = 10) -> sa.Engine:
-    """Make an engine without touching the database; connections are held by the pool."""
+def make_engine(text: str, *, timeout_seconds: float = 10, is_short: bool = False) -> sa.Engine:
+    """Make an engine without touching the database.
+
+    Args:
+        text: The URL.
+        timeout_seconds: How long connecting may take.
+        is_short: For a worker: no connection is kept, and no statement may take long.
+    """
     url = parse_url(text)
     backend = url.get_backend_name()
     if backend == "sqlite":
         return _sqlite_engine(url)
+    options: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 4}
+    if is_short:
+        options = {"poolclass": NullPool}
     arguments: dict[str, Any] = {"connect_timeout": max(1, round(timeout_seconds))}
+    if backend in mysql.DIALECTS:
+        arguments |= mysql.arguments(_SHORT_ANSWER_SECONDS if is_short else _ANSWER_SECONDS)
+        # InnoDB's own default locks gaps between rows, which makes writers wait for each other.
+        options["isolation_level"] = "READ COMMITTED"
     if backend == "postgresql":
         arguments["application_name"] = "headway"
         # A server that vanished without a word is noticed within about half a minute.
         arguments |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
-    return sa.create_engine(url, pool_pre_ping=True, pool_size=4, connect_args=arguments)
+    return sa.create_engine(url, connect_args=arguments, **options)
 
 
 def _sqlite_engine(url: sa.URL) -> sa.Engine:
@@ -175,25 +273,28 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
     A transaction that reads first and writes later fails at once with "database is locked" when
     another writer came between, whatever the busy timeout (sqlite.org/isolation.html).
     """
-    path = Path(url.database or ":memory:")
     engine = sa.create_engine(
         url,
-        poolclass=NullPool if url.database else None,
+        # Held: opening one reads all tables and views, which takes longer than most transactions.
+        poolclass=QueuePool if url.database else None,
         connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
     )
-    # Write-ahead logging needs shared memory between all processes: one host, local file system.
-    journal = "DELETE" if is_network(path) else "WAL"
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, record: object) -> None:
         del record
         connection.isolation_level = None
-        connection.execute(f"PRAGMA journal_mode = {journal}")
+        (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
         # In WAL mode NORMAL survives the death of any process; FULL also survives a power cut.
-        connection.execute(
-            "PRAGMA synchronous = FULL" if journal == "DELETE" else "PRAGMA synchronous = NORMAL"
-        )
+        connection.execute(f"PRAGMA synchronous = {'NORMAL' if journal == 'wal' else 'FULL'}")
         connection.execute("PRAGMA foreign_keys = ON")
+
+    @sa.event.listens_for(engine, "handle_error")
+    def let_go(context: sa.ExceptionContext) -> None:
+        # A file handle of a network file system may be stale for ever; a new one is not.
+        code = getattr(context.original_exception, "sqlite_errorcode", 0)
+        if code & _PRIMARY == sqlite3.SQLITE_IOERR:
+            context.is_disconnect = True
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
@@ -201,6 +302,25 @@ def _sqlite_engine(url: sa.URL) -> sa.Engine:
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _set_journal(engine: sa.Engine) -> None:
+    """Let an SQLite file have the journal that suits its file system.
+
+    Only in a file that is known to be Headway's: the file remembers it.
+    """
+    if engine.dialect.name != "sqlite" or engine.url.query:
+        return
+    # Write-ahead logging needs shared memory between all processes: one host, local file system.
+    journal = "DELETE" if is_network(Path(engine.url.database or ":memory:")) else "WAL"
+
+    # Before all else that is done with a new connection.
+    @sa.event.listens_for(engine, "connect", insert=True)
+    def set_journal(connection: sqlite3.Connection, record: object) -> None:
+        del record
+        connection.execute(f"PRAGMA journal_mode = {journal}")
+
+    engine.dispose()
 
 
 def _set_up(engine: sa.Engine) -> None:
@@ -215,22 +335,32 @@ def _set_up(engine: sa.Engine) -> None:
 
 def _create(engine: sa.Engine) -> None:
     """Set up all tables and note the version, in one transaction where the database has that."""
-    with translated(), engine.begin() as connection:
-        Base.metadata.create_all(connection)
-        connection.exec_driver_sql(
-            "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
-        )
-        connection.execute(
-            sa.text("INSERT INTO alembic_version (version_num) VALUES (:version)"),
-            {"version": SCHEMA_VERSION},
-        )
+    with translated(), engine.connect() as connection:
+        is_mysql = connection.dialect.name in mysql.DIALECTS
+        with mysql.locked(connection) if is_mysql else contextlib.nullcontext():
+            # Another process may have done it while this one waited.
+            if schema_version(connection) is None:
+                if is_mysql:
+                    connection.exec_driver_sql(f"ALTER DATABASE {mysql.CHARSET}")
+                _make_tables(connection)
+            connection.commit()
+
+
+def _make_tables(connection: sa.Connection) -> None:
+    """Make what is missing; the version comes last, and says that all is there."""
+    connection.exec_driver_sql(
+        f"CREATE TABLE IF NOT EXISTS {VERSION_TABLE} (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
+    )
+    Base.metadata.create_all(connection)
+    views.create(connection)
+    connection.execute(sa.insert(_VERSION_ROW).values(version_num=SCHEMA_VERSION))
 
 
 def schema_version(connection: sa.Connection) -> str | None:
     """Return the version of the tables, or None for a database without them."""
-    if not sa.inspect(connection).has_table("alembic_version"):
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
         return None
-    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+    return connection.execute(sa.select(_VERSION_ROW.c.version_num)).scalar()
 
 
 @contextlib.contextmanager
@@ -254,6 +384,9 @@ def _may_pass(error: sa.exc.DBAPIError) -> bool:
     """Whether the same call may work in a moment."""
     if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
         return False  # the statement itself is wrong, e.g. no such table
+    if (getattr(error.orig, "__module__", None) or "").startswith("pymysql"):
+        code = error.orig.args[0] if error.orig is not None and error.orig.args else 0
+        return error.connection_invalidated or mysql.may_pass(code)
     kinds = (sa.exc.OperationalError, sa.exc.InterfaceError)
     is_read_only = getattr(error.orig, "pgcode", None) == _READ_ONLY
     return isinstance(error, kinds) or error.connection_invalidated or is_read_only

@@ -35,10 +35,17 @@ class Bell(Protocol):
 
 
 class SqliteBell:
-    """Compares `PRAGMA data_version`, which changes when another connection commits."""
+    """Compares `PRAGMA data_version`, which changes when another connection commits.
+
+    A connection that does not answer is replaced: a file handle of a network file system may be
+    stale for ever.
+    """
+
+    _ERRORS = (sqlite3.Error, sa.exc.SQLAlchemyError)
 
     def __init__(self, engine: sa.Engine) -> None:
-        self._connection = engine.raw_connection()
+        self._engine = engine
+        self._connection: sa.PoolProxiedConnection | None = engine.raw_connection()
         self._seen = -1
 
     def fileno(self) -> int | None:  # noqa: D102
@@ -46,14 +53,19 @@ class SqliteBell:
 
     def rang(self) -> bool:  # noqa: D102
         try:
+            self._connection = self._connection or self._engine.raw_connection()
             row = self._connection.cursor().execute("PRAGMA data_version").fetchone()
-        except sqlite3.Error:
+        except self._ERRORS:
+            self.close()
             return True
         before, self._seen = self._seen, int(row[0])
         return before != self._seen
 
     def close(self) -> None:  # noqa: D102
-        self._connection.close()
+        pooled, self._connection = self._connection, None
+        if pooled is not None:
+            with contextlib.suppress(*self._ERRORS):
+                pooled.invalidate()
 
 
 class PostgresBell:

@@ -32,18 +32,18 @@ COMMANDS = {
     "show": Command("looking", "one trial with everything that is known of it"),
     "logs": Command("looking", "what a trial printed"),
     "best": Command("looking", "the best trial, or the Pareto front"),
+    "compare": Command("comparing", "several searches side by side"),
+    "export": Command("exporting", "take the data out: csv, json, parquet, or for Ax"),
+    "db": Command("database", "the store itself: info, upgrade, check, copy, replay"),
 }
 # Commands of the design that later versions bring, and what does for now.
 LATER = {
     "why": "`headway show` tells why a trial failed.",
-    "compare": "",
     "hosts": "",
     "rules": "",
     "stop": "Press Ctrl-C in the head's terminal, or send its process SIGINT.",
     "tune": "",
-    "export": "results.csv in the run folder holds one row a trial.",
     "report": "",
-    "db": "",
     "doctor": "",
     "profile": "",
     "generators": "`headway run --model x` names those that there are.",

@@ -9,12 +9,11 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Sequence
-from typing import NoReturn
 
+from orchestrator.cli.parser import EXPERIMENT, Parser
 from orchestrator.cli.quantities import whole
-from orchestrator.errors import UsageError, did_you_mean
+from orchestrator.errors import UsageError
 
-_EXPERIMENT = "NAME (its latest run), NAME/N or a run folder (default: the latest run here)"
 _DESCRIPTIONS = {
     "list": "All searches here, or in a database.",
     "status": "How a search stands.",
@@ -25,7 +24,7 @@ _DESCRIPTIONS = {
     "follow": "The live view of a search. It ends when the search has ended; Ctrl-C leaves it.",
 }
 _EXAMPLES = {
-    "list": ["headway list", "headway list --db_url @url.txt --json"],
+    "list": ["headway list --group 2030_05", "headway list --db_url @url.txt --json"],
     "status": ["headway status", "headway status first/2 --json"],
     "trials": [
         "headway trials first",
@@ -38,14 +37,6 @@ _EXAMPLES = {
     "follow": ["headway follow", "headway follow first --once"],
 }
 _WITH_TRIAL = frozenset({"show", "logs"})
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse, but an error is a UsageError of one line that begins with the command."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise what argparse found wrong."""
-        raise UsageError(f"{self.prog.removeprefix('headway ')}: {message}")
 
 
 def run(name: str, words: list[str]) -> int:
@@ -68,40 +59,31 @@ def parse(name: str, words: Sequence[str]) -> argparse.Namespace:
         SystemExit: After `--help`.
     """
     parser = make_parser(name)
-    given, unknown = parser.parse_known_args([_with_underscores(word) for word in words])
-    if unknown:
-        options = [text for action in parser._actions for text in action.option_strings]
-        hint = did_you_mean(unknown[0], options) or f"See headway {name} --help"
-        kind = "there is no option" if unknown[0].startswith("-") else "one word too many:"
-        raise UsageError(f"{name}: {kind} {unknown[0]!r}.", hint)
+    given = parser.parse(words)
     if name in _WITH_TRIAL:
         _split_trial(name, given)
     return given
 
 
-def make_parser(name: str) -> argparse.ArgumentParser:
+def make_parser(name: str) -> Parser:
     """Make the parser of one command."""
-    parser = _Parser(
-        prog=f"headway {name}",
-        description=_DESCRIPTIONS[name],
-        epilog="\n".join(["examples:", *(f"  {example}" for example in _EXAMPLES[name])]),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
+    parser = Parser(name, _DESCRIPTIONS[name], _EXAMPLES[name])
     if name in _WITH_TRIAL:
-        parser.add_argument("words", nargs="*", metavar="[EXP] TRIAL", help=_EXPERIMENT)
+        parser.add_argument("words", nargs="*", metavar="[EXP] TRIAL", help=EXPERIMENT)
     elif name != "list":
-        parser.add_argument("experiment", nargs="?", metavar="EXP", help=_EXPERIMENT)
+        parser.add_argument("experiment", nargs="?", metavar="EXP", help=EXPERIMENT)
     _OPTIONS[name](parser)
-    parser.add_argument("--run_dir", metavar="FOLDER", help="folder of all runs (default: runs)")
-    parser.add_argument(
-        "--db_url", metavar="URL", help="database, or @FILE (default: HEADWAY_DB_URL)"
-    )
+    parser.add_places()
     return parser
 
 
 def _json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="JSON with stable field names")
+
+
+def _list(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--group", metavar="G", help="only the searches of this group")
+    _json(parser)
 
 
 def _trials(parser: argparse.ArgumentParser) -> None:
@@ -139,7 +121,7 @@ def _follow(parser: argparse.ArgumentParser) -> None:
 
 
 _OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
-    "list": _json,
+    "list": _list,
     "status": _json,
     "trials": _trials,
     "show": _json,
@@ -147,14 +129,6 @@ _OPTIONS: dict[str, Callable[[argparse.ArgumentParser], None]] = {
     "best": _best,
     "follow": _follow,
 }
-
-
-def _with_underscores(word: str) -> str:
-    """Turn `--db-url=x` into `--db_url=x`."""
-    if not word.startswith("--"):
-        return word
-    name, equals, value = word.partition("=")
-    return "--" + name[2:].replace("-", "_") + equals + value
 
 
 def _split_trial(name: str, given: argparse.Namespace) -> None:

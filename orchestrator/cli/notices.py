@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+
+from db.filesystems import filesystem_type, is_shared
 
 _INSTEAD = {
     "live_share": (
@@ -49,3 +52,28 @@ def local_notices(namespace: argparse.Namespace) -> list[str]:
     if not given:
         return []
     return [f"{', '.join(given)}: no effect, since the trials run on this machine without Slurm"]
+
+
+def storage_notices(db_url: str | None, folder: Path) -> list[str]:
+    """Say how an SQLite file is used that lies where several hosts may write.
+
+    Args:
+        db_url: The database; None: a file in the run folder.
+        folder: The run folder, or the folder of all runs.
+    """
+    place = folder
+    if db_url is not None:
+        if not db_url.startswith("sqlite"):
+            return []
+        from db.sql.engine import parse_url
+
+        place = Path(parse_url(db_url).database or "")
+    kind = filesystem_type(place)
+    if not is_shared(kind):
+        return []
+    notice = (
+        f"{place} lies on a network file system ({kind}): SQLite keeps a rollback journal there, "
+        "only the head writes the database, and workers report through files; a server "
+        "(--db_url) is faster"
+    )
+    return [notice]

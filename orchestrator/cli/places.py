@@ -8,29 +8,41 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import socket
-import stat
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.cli.urls import VARIABLE, read_db_url
 from orchestrator.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from db.sql.reading.reader import Reader
     from orchestrator.reports.documents import RunCard
 
+__all__ = [
+    "DEFAULT_RUN_DIR",
+    "VARIABLE",
+    "Place",
+    "find",
+    "find_run",
+    "open_place",
+    "parse_label",
+    "place_of",
+    "read_db_url",
+    "read_run_root",
+    "runs_here",
+]
+
 DEFAULT_RUN_DIR = "runs"
-VARIABLE = "HEADWAY_DB_URL"
 DATABASE_FILE = "database.db"
-_LONGEST_URL_FILE = 10_000
 _RUN = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]*)(?:/([0-9]{1,9}))?")
 # A living head renews its lease every few seconds and so changes the file; attributes of files on a
 # network file system may be a minute old (nfs(5), acregmax).
 _QUIET_SECONDS = 120.0
-_PASSWORD = re.compile(r"://[^/@:]*:[^/@]+@")
 
 
 def read_run_root(given: str | None, cwd: Path) -> Path:
@@ -50,56 +62,6 @@ def read_run_root(given: str | None, cwd: Path) -> Path:
     if not may_write:
         raise UsageError(f"--run_dir: {str(there)!r} cannot be written; give another folder")
     return Path(os.path.abspath(root))  # noqa: PTH100 - resolve() would follow links
-
-
-def read_db_url(
-    given: str | None, environment: Mapping[str, str], cwd: Path
-) -> tuple[str | None, list[str]]:
-    """Return the URL of the database, or None, and what the user should know about it.
-
-    Args:
-        given: A URL, or `@FILE` with the file that holds it.
-        environment: HEADWAY_DB_URL counts if nothing was given.
-        cwd: What a relative file is relative to.
-
-    Raises:
-        UsageError: It is no URL that can be used; the text holds no password.
-    """
-    option = "--db_url" if given else VARIABLE
-    word = given or environment.get(VARIABLE, "").strip()
-    if not word:
-        return None, []
-    said: list[str] = []
-    if word.startswith("@"):
-        word, said = _read_file(cwd / Path(word[1:]).expanduser(), option)
-    elif given and _PASSWORD.search(word):
-        warning = f"--db_url: ps shows its password to everyone here; @FILE or {VARIABLE} hide it"
-        said = [warning]
-    from db.errors import DatabaseError
-    from db.sql.engine import parse_url
-
-    try:
-        parse_url(word)
-    except DatabaseError as error:
-        raise UsageError(f"{option}: {error}") from None
-    return word, said
-
-
-def _read_file(path: Path, option: str) -> tuple[str, list[str]]:
-    try:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode) or path.stat().st_size > _LONGEST_URL_FILE:
-            raise UsageError(f"{option}: {str(path)!r} is not a file that holds one URL")
-        lines = path.read_text(encoding="utf-8").strip().splitlines()
-    except OSError as error:
-        raise UsageError(f"{option}: {str(path)!r} cannot be read: {error.strerror}") from None
-    except ValueError:
-        raise UsageError(f"{option}: {str(path)!r} is not a text") from None
-    if len(lines) != 1:
-        raise UsageError(f"{option}: {str(path)!r} must hold one line, the URL")
-    is_open = mode & (stat.S_IRGRP | stat.S_IROTH) and _PASSWORD.search(lines[0])
-    warning = f"{option}: others can read {str(path)!r}, which holds a password; chmod 600 it"
-    return lines[0].strip(), [warning] if is_open else []
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,15 +118,40 @@ def find(
     if text is not None and card is not None:
         folder = Path(text).expanduser().absolute()
         return _of_card(folder, card, url if db_url else None)
-    if text is not None and not _RUN.fullmatch(text):
-        raise UsageError(f"{text!r}: there is no run folder of this name with a spec.json in it.")
+    _check_word(text)
     if url is not None:
-        found = _in_database(text, url, option="--db_url" if db_url else VARIABLE)
+        found = _in_database(text, url, given=db_url)
         if found is not None:
             return found
         if db_url:
             raise _unknown(text, _names_in(url), "this database")
-    return _here(text, root)
+    return _of_card(*_run_here(text, root), None)
+
+
+def find_run(text: str | None, root: Path) -> Place:
+    """Find a run among those here, without a look into its database: its key is not known.
+
+    Args:
+        text: NAME, NAME/N, or a run folder; None: the latest run.
+        root: Folder of all runs.
+
+    Raises:
+        UsageError: There is no such run, or its database must not be opened from here.
+    """
+    card = None if text is None else _card_of(Path(text).expanduser())
+    if text is not None and card is not None:
+        found = (Path(text).expanduser().absolute(), card)
+    else:
+        _check_word(text)
+        found = _run_here(text, root)
+    place = _unopened(*found, None)
+    _check_host(place)
+    return place
+
+
+def _check_word(text: str | None) -> None:
+    if text is not None and not _RUN.fullmatch(text):
+        raise UsageError(f"{text!r}: there is no run folder of this name with a spec.json in it.")
 
 
 def runs_here(root: Path) -> Iterator[tuple[Path, RunCard]]:
@@ -176,25 +163,36 @@ def runs_here(root: Path) -> Iterator[tuple[Path, RunCard]]:
             yield folder, card
 
 
-def open_place(place: Place) -> Reader:
+def open_place(place: Place, *, upgrade: str = "") -> Reader:
     """Open the database of an experiment for reading.
+
+    Args:
+        place: Where it is.
+        upgrade: The command that brings it up to date, where the URL does not tell the best one.
 
     Raises:
         UsageError: It cannot be opened, or must not be opened from this host.
     """
-    from db.errors import DatabaseError
+    from db.errors import DatabaseError, OlderSchema
     from db.sql.reading.reader import open_reader
 
+    _check_host(place)
+    try:
+        return open_reader(place.db_url)
+    except OlderSchema as error:
+        hint = f"Bring it up to date: {upgrade}" if upgrade else error.hint
+        raise UsageError(f"{place.label}: {error.message}", hint) from None
+    except DatabaseError as error:
+        raise UsageError(f"{place.label}: {error}") from None
+
+
+def _check_host(place: Place) -> None:
     if place.other_host is not None:
         raise UsageError(
             f"{place.label}: its SQLite database lies on a network file system, and its head on "
             f"{place.other_host} uses it.",
             f"Look from {place.other_host}, or at {place.run_dir / 'results.csv'}.",
         )
-    try:
-        return open_reader(place.db_url)
-    except DatabaseError as error:
-        raise UsageError(f"{place.label}: {error}") from None
 
 
 def place_of(folder: Path, card: RunCard) -> Place:
@@ -224,7 +222,19 @@ def _of_card(folder: Path, card: RunCard, url: str | None) -> Place:
     from db.sql.reading import experiments
 
     label = f"{card.name}/{card.run_number}"
-    place = Place(
+    place = _unopened(folder, card, url)
+    if place.other_host is not None:
+        return place
+    upgrade = "" if url else f"headway db upgrade {_word_for(folder, label)}"
+    with open_place(place, upgrade=upgrade) as reader, reader.read() as connection:
+        key = experiments.find_key_by_uuid(connection, card.uuid)
+    if key is None:
+        raise UsageError(f"{label}: its database does not hold it (any more).")
+    return Place(**{**vars(place), "experiment_id": key})
+
+
+def _unopened(folder: Path, card: RunCard, url: str | None) -> Place:
+    return Place(
         name=card.name,
         run_number=card.run_number,
         db_url=url or _url_of(folder, card),
@@ -232,13 +242,12 @@ def _of_card(folder: Path, card: RunCard, url: str | None) -> Place:
         run_dir=folder,
         other_host=None if url else _other_host(folder, card),
     )
-    if place.other_host is not None:
-        return place
-    with open_place(place) as reader, reader.read() as connection:
-        key = experiments.find_key_by_uuid(connection, card.uuid)
-    if key is None:
-        raise UsageError(f"{label}: its database does not hold it (any more).")
-    return Place(**{**vars(place), "experiment_id": key})
+
+
+def _word_for(folder: Path, label: str) -> str:
+    """Return the word by which a command finds the run in `folder` again."""
+    is_default = folder == Path.cwd() / DEFAULT_RUN_DIR / label
+    return label if is_default else shlex.quote(str(folder))
 
 
 def _url_of(folder: Path, card: RunCard) -> str:
@@ -276,16 +285,23 @@ def _other_host(folder: Path, card: RunCard) -> str | None:
     return card.host if quiet < _QUIET_SECONDS else None
 
 
-def _in_database(text: str | None, url: str, *, option: str) -> Place | None:
-    from db.errors import DatabaseError
+def _in_database(text: str | None, url: str, *, given: str | None) -> Place | None:
+    from db.errors import DatabaseError, OlderSchema
     from db.sql.reading import experiments
     from db.sql.reading.reader import open_reader
 
-    name, number = _parse(text)
+    name, number = parse_label(text)
+    option = "--db_url" if given else VARIABLE
     try:
         with open_reader(url) as reader, reader.read() as connection:
             key = experiments.find_key(connection, name, number)
             row = None if key is None else experiments.find(connection, key)
+    except OlderSchema as error:
+        hint = error.hint
+        if given is None or given.startswith("@"):
+            words = "" if given is None else f" --db_url {shlex.quote(given)}"
+            hint = f"Bring it up to date: headway db upgrade{words}"
+        raise UsageError(f"{option}: {error.message}", hint) from None
     except DatabaseError as error:
         raise UsageError(f"{option}: {error}") from None
     if row is None:
@@ -309,8 +325,8 @@ def _names_in(url: str) -> list[str]:
         ]
 
 
-def _here(text: str | None, root: Path) -> Place:
-    name, number = _parse(text)
+def _run_here(text: str | None, root: Path) -> tuple[Path, RunCard]:
+    name, number = parse_label(text)
     found = None
     if name is None:
         found = next(reversed(list(runs_here(root))), None)
@@ -324,10 +340,11 @@ def _here(text: str | None, root: Path) -> Place:
     if found is None:
         names = [word for _, c in runs_here(root) for word in (f"{c.name}/{c.run_number}", c.name)]
         raise _unknown(text, names, str(root))
-    return _of_card(*found, None)
+    return found
 
 
-def _parse(text: str | None) -> tuple[str | None, int | None]:
+def parse_label(text: str | None) -> tuple[str | None, int | None]:
+    """Return the name and the run number in NAME or NAME/N, as far as they are there."""
     match = None if text is None else _RUN.fullmatch(text)
     if match is None:
         return None, None

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
 
 from tests.cluster.processes import Process, find_process
 
@@ -19,6 +21,36 @@ POLL_SECONDS = 0.02
 
 class ServiceError(Exception):
     """A private service could not be started or did not do as told; the text says why."""
+
+
+class Service(Protocol):
+    """One or more daemons that a ``with`` block starts and stops."""
+
+    def start(self) -> None:
+        """Start it.
+
+        Raises:
+            ServiceError: It failed.
+        """
+        ...
+
+    def stop(self) -> None:
+        """Stop it."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop it."""
+        self.stop()
 
 
 def wait_until(ready: Callable[[], bool], *, timeout_seconds: float) -> bool:

@@ -1,6 +1,6 @@
 """The services as pytest fixtures, one of each a session; a plugin: ``-p tests.cluster.fixtures``.
 
-A test that uses one gets the marker ``slurm`` or ``postgres``, so that it can be chosen or left
+A test that uses one gets the marker ``slurm``, ``postgres`` or ``mysql``, so that it can be chosen or left
 out by it.
 """
 
@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from tests.cluster import postgres, slurm
+from tests.cluster import mariadb, postgres, slurm
+from tests.cluster.mariadb import PrivateMariadb
 from tests.cluster.postgres import PrivatePostgres
 from tests.cluster.programs import missing_programs
 from tests.cluster.slurm import PrivateSlurm, SlurmSettings
@@ -20,6 +21,8 @@ MARKERS = {
     "slurm_cluster": "slurm",
     "postgres_server": "postgres",
     "postgres_url": "postgres",
+    "mysql_server": "mysql",
+    "mysql_url": "mysql",
 }
 
 
@@ -74,3 +77,19 @@ def postgres_url(postgres_server: PrivatePostgres) -> Iterator[str]:
     url = postgres_server.clone()
     yield url
     postgres_server.drop(url)
+
+
+@pytest.fixture(scope="session")
+def mysql_server() -> Iterator[PrivateMariadb]:
+    """A private MariaDB server."""
+    require_programs("MariaDB", mariadb.PROGRAMS)
+    with PrivateMariadb() as server:
+        yield server
+
+
+@pytest.fixture
+def mysql_url(mysql_server: PrivateMariadb) -> Iterator[str]:
+    """The URL of a MariaDB database that no other test sees."""
+    url = mysql_server.create()
+    yield url
+    mysql_server.drop(url)

@@ -11,10 +11,9 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self
 
-from tests.cluster.daemons import Daemon, ServiceError
+from tests.cluster.daemons import Daemon, Service, ServiceError
 from tests.cluster.layout import clear_folder
 from tests.cluster.ports import free_ports
 from tests.cluster.programs import program
@@ -36,7 +35,7 @@ SIGNALS: dict[StopMode, int] = {
 }
 
 
-class PrivatePostgres:
+class PrivatePostgres(Service):
     """A PostgreSQL server whose files, port and socket are its own.
 
     Clients come over 127.0.0.1 as the role ``headway`` with a password; it may create databases and
@@ -79,20 +78,6 @@ class PrivatePostgres:
         server = cls(folder, durable=record["durable"], max_connections=record["max_connections"])
         server._port = record["port"]
         return server
-
-    def __enter__(self) -> Self:
-        """Start it."""
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stop it."""
-        self.stop()
 
     def is_running(self) -> bool:
         """Tell whether it runs."""

@@ -8,12 +8,11 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from tests.cluster import accounting, jobs, layout, munge
+from tests.cluster import accounting, jobs, layout, mariadb, munge
 from tests.cluster.configuration import CLUSTER_NAME, Partition, Ports, SlurmSettings
-from tests.cluster.daemons import Daemon, ServiceError
+from tests.cluster.daemons import Daemon, Service, ServiceError
 from tests.cluster.ports import is_listening
 from tests.cluster.programs import missing_programs, program
 
@@ -29,7 +28,7 @@ def required_programs(settings: SlurmSettings) -> tuple[str, ...]:
     return (*needed, *accounting.PROGRAMS) if settings.accounting else needed
 
 
-class PrivateSlurm:
+class PrivateSlurm(Service):
     """A Slurm cluster whose daemons, files and ports are its own.
 
     Without ``folder`` it lives in a new one below /tmp that ``stop`` removes; a given folder stays
@@ -60,20 +59,6 @@ class PrivateSlurm:
         cluster = cls(settings, folder)
         cluster._describe(ports)
         return cluster
-
-    def __enter__(self) -> Self:
-        """Start it."""
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stop it."""
-        self.stop()
 
     def environment(self) -> dict[str, str]:
         """Return what a command needs in its environment to talk to this cluster."""
@@ -196,7 +181,7 @@ class PrivateSlurm:
         self._ports = ports
         daemons = [munge.munged(self.folder)]
         if self.settings.accounting:
-            daemons += [accounting.mariadb(self.folder), accounting.slurmdbd(self.folder)]
+            daemons += [accounting.database(self.folder), accounting.slurmdbd(self.folder)]
         daemons.append(self._slurm_daemon("slurmctld", "slurmctld", "-D"))
         for node in self.settings.node_names:
             daemons.append(self._slurm_daemon(f"slurmd-{node}", "slurmd", "-D", "-N", node))
@@ -221,10 +206,10 @@ class PrivateSlurm:
         daemon.wait_ready(munge.socket_path(self.folder).exists)
 
     def _start_accounting(self) -> None:
-        accounting.create_database(self.folder)
+        mariadb.create_system_tables(self.folder)
         database = self.daemon("mariadbd")
         database.start()
-        database.wait_ready(lambda: accounting.is_open(self.folder))
+        database.wait_ready(mariadb.socket_path(self.folder).exists)
         daemon = self.daemon("slurmdbd")
         daemon.start()
         daemon.wait_ready(lambda: is_listening(self._known_ports().accounting))

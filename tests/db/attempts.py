@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.pool import NullPool
 
-from db.sql.tables import Attempt, Base, Experiment, Report, Submission, Trial
+from db.sql.engine import connect, make_engine
+from db.sql.tables import Attempt, Experiment, Report, Submission, Trial
 from db.states import AttemptState, ExperimentStatus, SubmissionState, TrialStatus
 
 TOKEN = "t0k3n"
@@ -20,16 +20,11 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        for scheme in ("postgresql://", "postgres://"):
-            url = url.replace(scheme, "postgresql+psycopg2://", 1)
-        self.engine = sa.create_engine(url, poolclass=NullPool)
+        self.engine = make_engine(url, is_short=True)
 
     def fill(self, attempts: int = 1) -> None:
         """Create the tables, and attempts that wait to be claimed."""
-        Base.metadata.create_all(self.engine)
-        if self.engine.dialect.name == "sqlite":
-            with self.engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        connect(self.url).dispose()
         with sa.orm.Session(self.engine) as session:
             experiment = Experiment(
                 uuid="u",

@@ -33,12 +33,13 @@ CLAIM: Claim = {
         "sqlite",
         "sqlite through SQLAlchemy",
         pytest.param("postgres", marks=pytest.mark.postgres),
+        pytest.param("mysql", marks=pytest.mark.mysql),
     ]
 )
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """A filled database, and the URL by which a worker opens it."""
-    if request.param == "postgres":
-        store = Store(request.getfixturevalue("postgres_url"))
+    if request.param in {"postgres", "mysql"}:
+        store = Store(request.getfixturevalue(f"{request.param}_url"))
     else:
         # A URL with a query is more than the short way understands.
         query = "?timeout=30" if "SQLAlchemy" in request.param else ""
@@ -218,6 +219,7 @@ def test_an_end_wakes_the_head_and_nothing_else_does(postgres_url: str) -> None:
         "postgresql://me:s3cret@127.0.0.1:1/db",
         "postgres://me:s3cret@127.0.0.1:1/db",
         "postgresql+psycopg2://me:s3cret@127.0.0.1:1/db?sslmode=disable",
+        "mysql://me:s3cret@127.0.0.1:1/db",
         "sqlite:////nowhere/database.db",
         "sqlite:////nowhere/database.db?timeout=1",
     ],

@@ -9,6 +9,7 @@ from typing import Self
 
 import sqlalchemy as sa
 
+from db.sql import mysql
 from db.sql.engine import open_existing, translated
 from db.sql.store import Transaction
 
@@ -27,6 +28,8 @@ class Reader:
         options: dict[str, object] = {"reading": True}
         if engine.dialect.name == "postgresql":
             options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        elif engine.dialect.name in mysql.DIALECTS:
+            options["isolation_level"] = "REPEATABLE READ"
         self._options = options
 
     @contextlib.contextmanager
@@ -39,10 +42,7 @@ class Reader:
         """
         with translated(), self._engine.connect() as plain:
             connection = plain.execution_options(**self._options)
-            with connection.begin():
-                if connection.dialect.name == "sqlite":
-                    # Holds as long as the connection, which nobody else gets (NullPool).
-                    connection.exec_driver_sql("PRAGMA query_only = ON")
+            with connection.begin(), _read_only(connection):
                 yield connection
 
     def close(self) -> None:
@@ -61,6 +61,22 @@ class Reader:
         self.close()
 
 
+@contextlib.contextmanager
+def _read_only(connection: Transaction) -> Iterator[None]:
+    """Let the database itself refuse to write; PostgreSQL was told so with the transaction."""
+    if connection.dialect.name in mysql.DIALECTS:
+        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+    is_sqlite = connection.dialect.name == "sqlite"
+    if is_sqlite:
+        connection.exec_driver_sql("PRAGMA query_only = ON")
+    try:
+        yield
+    finally:
+        if is_sqlite and not connection.invalidated:
+            # It holds as long as the connection, which the next one to ask the pool may write with.
+            connection.exec_driver_sql("PRAGMA query_only = OFF")
+
+
 def open_reader(url: str, *, timeout_seconds: float = 10) -> Reader:
     """Open a database that holds Headway's tables.
 
@@ -68,4 +84,4 @@ def open_reader(url: str, *, timeout_seconds: float = 10) -> Reader:
         DatabaseError: The URL cannot be used, the database does not answer, or its tables belong to
             another version.
     """
-    return Reader(open_existing(url, timeout_seconds=timeout_seconds))
+    return Reader(open_existing(url, timeout_seconds=timeout_seconds, is_viewer=True))

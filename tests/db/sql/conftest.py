@@ -1,4 +1,4 @@
-"""Every test here runs on SQLite and on PostgreSQL."""
+"""Every test here runs on SQLite, on PostgreSQL and on MariaDB."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sqlalchemy import Engine
 
 from db.sql.engine import connect
 from tests.cluster.postgres import PrivatePostgres
+from tests.db.sql.kinds import KINDS
 from tests.db.sql.samples import Sample, fill
 
 
@@ -19,7 +20,7 @@ def postgres_template(postgres_server: PrivatePostgres) -> str:
     return postgres_server.template(lambda url: connect(url).dispose())
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=KINDS.values())
 def kind(request: pytest.FixtureRequest) -> str:
     """The database system."""
     return str(request.param)
@@ -31,6 +32,9 @@ def empty_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iter
     if kind == "sqlite":
         yield f"sqlite:///{tmp_path}/database.db"
         return
+    if kind == "mysql":
+        yield request.getfixturevalue("mysql_url")
+        return
     server: PrivatePostgres = request.getfixturevalue("postgres_server")
     url = server.clone("template0")
     yield url
@@ -38,10 +42,10 @@ def empty_url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iter
 
 
 @pytest.fixture
-def url(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def url(kind: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """The URL of a database with Headway's tables and no experiment."""
-    if kind == "sqlite":
-        url = f"sqlite:///{tmp_path}/database.db"
+    if kind != "postgres":
+        url = request.getfixturevalue("empty_url")
         connect(url).dispose()
         yield url
         return

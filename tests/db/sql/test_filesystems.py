@@ -49,11 +49,15 @@ def test_a_bind_mount_has_the_type_of_what_it_shows(tmp_path: Path) -> None:
     assert filesystem_type(tmp_path, text) == "nfs"
 
 
-@pytest.mark.parametrize("name", ["a b", "tab\there", "back\\slash", "back\\040slash"])
+@pytest.mark.parametrize(
+    "name",
+    ["a b", "tab\there", "line\nend", "back\\slash", "back\\040slash", "no\xa0break\x85\u2028"],
+)
 def test_odd_names_are_written_in_octal(tmp_path: Path, name: str) -> None:
     point = tmp_path / name
     point.mkdir()
     octal = name.replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011")
+    octal = octal.replace("\n", "\\012")
     text = "\n".join([ROOT, mount(f"{tmp_path}/{octal}", "beegfs")])
     assert filesystem_type(point, text) == "beegfs"
     assert filesystem_type(tmp_path, text) == "ext4"
@@ -80,10 +84,18 @@ def test_lines_that_make_no_sense_are_skipped(tmp_path: Path) -> None:
         ("nfs4", True),
         ("lustre", True),
         ("gpfs", True),
+        ("beegfs", True),
+        ("beegfs_nodev", True),
         ("cifs", True),
+        ("smb3", True),
+        ("fuse", True),
         ("fuse.sshfs", True),
         ("fuse.glusterfs", True),
-        ("beegfs", True),
+        ("9p", True),
+        ("virtiofs", True),
+        ("ceph", True),
+        ("afs", True),
+        ("dvs", True),
         ("ext4", False),
         ("xfs", False),
         ("btrfs", False),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from db.errors import DatabaseError, DatabaseUnavailable, SchemaMismatch
+from db.errors import DatabaseError, DatabaseUnavailable, OlderSchema, SchemaMismatch
 from db.sql.engine import SCHEMA_VERSION, connect, make_engine, open_existing, schema_version
 from tests.db.sql.samples import fill, tables
 
@@ -64,15 +64,30 @@ def test_processes_that_set_up_at_once_all_succeed(empty_url: str) -> None:
 @pytest.mark.parametrize("open_it", [connect, open_existing])
 def test_an_older_schema_is_refused_with_the_command_to_run(open_it: object, url: str) -> None:
     set_version(url, "0000")
-    with pytest.raises(SchemaMismatch, match=r"has schema 0000, .* needs 0001.*headway db upgrade"):
+    with pytest.raises(SchemaMismatch, match=r"has schema 0000, .* needs 0002.*headway db upgrade"):
         open_it(url)  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("open_it", [connect, open_existing])
 def test_a_newer_schema_is_refused(open_it: object, url: str) -> None:
     set_version(url, "9999")
-    with pytest.raises(SchemaMismatch, match=r"schema 9999, newer than 0001.*the newer Headway"):
+    with pytest.raises(SchemaMismatch, match=r"schema 9999, newer than 0002.*the newer Headway"):
         open_it(url)  # type: ignore[operator]
+
+
+def test_the_command_to_run_names_the_database_but_no_password(kind: str, url: str) -> None:
+    set_version(url, "0001")
+    with pytest.raises(OlderSchema) as caught:
+        open_existing(url)
+    place = url if kind == "sqlite" else "@FILE, a file with the URL in it"
+    assert caught.value.hint == f"Bring it up to date: headway db upgrade --db_url {place}"
+    assert "secret" not in str(caught.value)
+
+
+def test_a_version_that_is_not_ours_belongs_to_something_else(url: str) -> None:
+    set_version(url, "ae1027a6acf")
+    with pytest.raises(SchemaMismatch, match="holds tables that are not Headway's"):
+        connect(url)
 
 
 def test_a_database_of_something_else_is_left_alone(empty_url: str) -> None:
@@ -82,6 +97,19 @@ def test_a_database_of_something_else_is_left_alone(empty_url: str) -> None:
     with pytest.raises(SchemaMismatch, match="holds tables that are not Headway's"):
         connect(empty_url)
     assert sa.inspect(engine).get_table_names() == ["recipes"]
+    engine.dispose()
+
+
+def test_what_a_process_that_died_had_not_set_up_is_made_later(mysql_url: str) -> None:
+    """MariaDB commits each table at once."""
+    connect(mysql_url).dispose()
+    engine = make_engine(mysql_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM alembic_version"))
+        connection.execute(sa.text("DROP TABLE head_lease"))
+    connect(mysql_url).dispose()
+    assert tables().keys() <= set(sa.inspect(engine).get_table_names())
+    open_existing(mysql_url).dispose()
     engine.dispose()
 
 

@@ -16,6 +16,7 @@ from db.direct import DirectStore
 from db.records import ReportMessage
 from db.sql import wakeup
 from db.sql.wakeup import Bell, NoBell, make_bell
+from tests.db.sql.kinds import only
 from tests.db.sql.samples import Sample
 from tests.db.sql.test_states import CLAIM
 
@@ -56,6 +57,7 @@ def rings(bell: Bell, seconds: float = 5) -> bool:
     return False
 
 
+@only("sqlite", "postgres")
 def test_the_end_of_an_attempt_rings_once(bell: Bell, url: str) -> None:
     assert not bell.rang()
     report_an_end(url)
@@ -63,9 +65,8 @@ def test_the_end_of_an_attempt_rings_once(bell: Bell, url: str) -> None:
     assert not rings(bell, 0.1)
 
 
+@only("postgres")
 def test_what_the_head_writes_and_reads_itself_is_no_ring(bell: Bell, sample: Sample) -> None:
-    if sample.engine.dialect.name == "sqlite":
-        pytest.skip("SQLite cannot tell whose commit it was")
     with sample.store.write() as connection:
         connection.execute(sa.text("UPDATE experiment SET owner = 'x'"))
     assert not rings(bell, 0.1)
@@ -75,12 +76,11 @@ def test_the_worker_and_the_bell_mean_the_same_channel() -> None:
     assert wakeup.CHANNEL == db.direct.CHANNEL
 
 
+@only("postgres")
 def test_a_bell_whose_connection_broke_rings_and_goes_on(
-    bell: Bell, sample: Sample, url: str, monkeypatch: pytest.MonkeyPatch
+    bell: Bell, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wakeup, "RETRY_SECONDS", 0.05)
-    if sample.engine.dialect.name == "sqlite":
-        pytest.skip("a file has no connection that could break")
     with psycopg2.connect(url) as other, other.cursor() as cursor:
         cursor.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -95,11 +95,11 @@ def test_a_bell_whose_connection_broke_rings_and_goes_on(
     assert rings(bell)
 
 
+@only("postgres")
 def test_a_bell_without_a_server_stays_quiet_and_raises_nothing(
     bell: Bell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not isinstance(bell, wakeup.PostgresBell):
-        pytest.skip("a file has no server")
+    assert isinstance(bell, wakeup.PostgresBell)
     monkeypatch.setattr(wakeup, "RETRY_SECONDS", 0.0)
     bell.close()
 
@@ -111,17 +111,19 @@ def test_a_bell_without_a_server_stays_quiet_and_raises_nothing(
     assert not rings(bell, 0.1)
 
 
+@only("sqlite")
 def test_an_error_of_sqlite_is_a_ring(bell: Bell) -> None:
-    if not isinstance(bell, wakeup.SqliteBell):
-        pytest.skip("not SQLite")
+    assert isinstance(bell, wakeup.SqliteBell)
+    assert bell._connection is not None
     connection = bell._connection.driver_connection
     assert isinstance(connection, sqlite3.Connection)
     connection.close()
     assert bell.rang()
 
 
-def test_a_database_without_a_bell_never_rings() -> None:
-    bell = NoBell()
+@only("mysql")
+def test_a_database_without_a_bell_never_rings(bell: Bell) -> None:
+    assert isinstance(bell, NoBell)
     assert bell.fileno() is None
     assert not bell.rang()
     bell.close()

@@ -1,0 +1,134 @@
+"""`headway db info` and `headway db upgrade`: what a database is, and bringing it up to date."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from db.errors import (
+    BadDatabaseUrl,
+    DatabaseError,
+    DatabaseInUse,
+    DatabaseUnavailable,
+    SchemaMismatch,
+)
+from db.sql.engine import SCHEMA_VERSION
+from orchestrator.cli.places import (
+    DEFAULT_RUN_DIR,
+    VARIABLE,
+    find_run,
+    parse_label,
+    read_db_url,
+)
+from orchestrator.cli.stores import check_one, read_url
+from orchestrator.errors import HeadAliveError, UsageError
+from orchestrator.reports.tables import print_json, print_record, print_rows
+
+# More names than these are only counted on a terminal.
+_MOST_NAMES = 10
+_BAD_INPUT = (BadDatabaseUrl, DatabaseUnavailable, SchemaMismatch)
+
+
+def info(given: argparse.Namespace) -> int:
+    """Print what a database is and holds."""
+    from db.sql.facts import collect
+
+    url, label = _find(given)
+    with _told(label):
+        facts = collect(url)
+    record = {
+        "system": facts.system,
+        "version": facts.system_version,
+        "url": facts.url,
+        "schema": facts.schema,
+        "headway_schema": SCHEMA_VERSION,
+        "journal": facts.journal,
+        "filesystem": facts.filesystem,
+        "bytes": facts.bytes,
+        "experiments": facts.experiments,
+        "rows": facts.rows,
+    }
+    if given.json:
+        print_json(record, stream=sys.stdout)
+        return 0
+    names = facts.experiments
+    shown = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
+    record["experiments"] = f"{len(names)} ({shown})" if names else "none"
+    print_record({**record, "rows": None}, stream=sys.stdout)
+    print()
+    counts = [{"table": name, "rows": count} for name, count in facts.rows.items()]
+    print_rows(counts, ("table", "rows"), stream=sys.stdout)
+    return 0
+
+
+def upgrade(given: argparse.Namespace) -> int:
+    """Bring a database to the schema of this Headway.
+
+    Raises:
+        UsageError: There is no such database, or it cannot be upgraded.
+        HeadAliveError: A head works with it.
+        DatabaseError: It failed; the text says so.
+    """
+    from db.sql.upgrade import upgrade_database
+
+    url, label = _find(given)
+    with _told(label):
+        done = upgrade_database(url)
+    if given.json:
+        print_json(vars(done) | {"copy": done.copy and str(done.copy)}, stream=sys.stdout)
+    elif done.before == done.after:
+        print(f"{label}: the schema is {done.after} already; nothing was changed.")
+    else:
+        print(f"{label}: the schema is {done.after} now; it was {done.before}.")
+        if done.copy is not None:
+            print(f"The file as it was: {done.copy}")
+    return 0
+
+
+def _find(given: argparse.Namespace) -> tuple[str, str]:
+    """Return the URL of the database that is meant, and what the user calls it.
+
+    As `places.find`, but without the tables of this version: the database may be older.
+
+    Raises:
+        UsageError: There is no such experiment, or its database must not be opened from here.
+    """
+    word: str | None = given.experiment
+    itself = None if word is None else read_url(word, called="EXP")
+    if word is not None and itself is not None:
+        check_one(word, given.db_url, called="EXP")
+        return itself, "EXP" if "://" in word else word
+    url, _ = read_db_url(given.db_url, os.environ, Path.cwd())
+    option = "--db_url" if given.db_url else VARIABLE
+    if url is not None and (word is None or _holds(url, word, option)):
+        return url, option
+    if url is not None and given.db_url:
+        raise UsageError(f"--db_url: this database holds no experiment {word!r}.")
+    root = Path(given.run_dir or DEFAULT_RUN_DIR).expanduser().absolute()
+    place = find_run(word, root)
+    return place.db_url, place.label
+
+
+def _holds(url: str, word: str, option: str) -> bool:
+    from db.sql.facts import holds
+
+    name, number = parse_label(word)
+    with _told(option):
+        return name is not None and holds(url, name, number)
+
+
+@contextlib.contextmanager
+def _told(label: str) -> Iterator[None]:
+    """Name the database in an error, and give it the exit code of its kind."""
+    try:
+        yield
+    except DatabaseInUse as error:
+        raise HeadAliveError(f"{label}: {error.message}", error.hint) from None
+    except _BAD_INPUT as error:
+        raise UsageError(f"{label}: {error.message}", error.hint) from None
+    except DatabaseError as error:
+        raise type(error)(f"{label}: {error.message}", error.hint) from error

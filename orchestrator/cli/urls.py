@@ -1,0 +1,74 @@
+"""The URL of a database as a user gives it: an option, a file, or the environment."""
+
+from __future__ import annotations
+
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from orchestrator.errors import UsageError
+
+VARIABLE = "HEADWAY_DB_URL"
+_LONGEST_URL_FILE = 10_000
+# Nothing can be wrong with the form of such a URL. Checking it properly imports SQLAlchemy, which
+# would make the process of the generator start later.
+_PLAIN_URL = re.compile(
+    r"postgres(ql)?://[A-Za-z0-9_.~%-]+(:[A-Za-z0-9_.~%-]*)?@[A-Za-z0-9_.-]+(:[0-9]{1,5})?/[A-Za-z0-9_-]+"
+)
+_PASSWORD = re.compile(r"://[^/@:]*:[^/@]+@")
+
+
+def read_db_url(
+    given: str | None, environment: Mapping[str, str], cwd: Path
+) -> tuple[str | None, list[str]]:
+    """Return the URL of the database, or None, and what the user should know about it.
+
+    Args:
+        given: A URL, or `@FILE` with the file that holds it.
+        environment: HEADWAY_DB_URL counts if nothing was given.
+        cwd: What a relative file is relative to.
+
+    Raises:
+        UsageError: It is no URL that can be used; the text holds no password.
+    """
+    option = "--db_url" if given else VARIABLE
+    word = given or environment.get(VARIABLE, "").strip()
+    if not word:
+        return None, []
+    said: list[str] = []
+    if word.startswith("@"):
+        word, said = _read_file(cwd / Path(word[1:]).expanduser(), option)
+    elif given and _PASSWORD.search(word):
+        warning = f"--db_url: ps shows its password to everyone here; @FILE or {VARIABLE} hide it"
+        said = [warning]
+    if not _PLAIN_URL.fullmatch(word):
+        _check_url(word, option)
+    return word, said
+
+
+def _check_url(word: str, option: str) -> None:
+    from db.errors import DatabaseError
+    from db.sql.engine import parse_url
+
+    try:
+        parse_url(word)
+    except DatabaseError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
+def _read_file(path: Path, option: str) -> tuple[str, list[str]]:
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) or path.stat().st_size > _LONGEST_URL_FILE:
+            raise UsageError(f"{option}: {str(path)!r} is not a file that holds one URL")
+        lines = path.read_text(encoding="utf-8").strip().splitlines()
+    except OSError as error:
+        raise UsageError(f"{option}: {str(path)!r} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise UsageError(f"{option}: {str(path)!r} is not a text") from None
+    if len(lines) != 1:
+        raise UsageError(f"{option}: {str(path)!r} must hold one line, the URL")
+    is_open = mode & (stat.S_IRGRP | stat.S_IROTH) and _PASSWORD.search(lines[0])
+    warning = f"{option}: others can read {str(path)!r}, which holds a password; chmod 600 it"
+    return lines[0].strip(), [warning] if is_open else []

@@ -1,0 +1,254 @@
+"""Databases that older versions of Headway left behind are brought up to date."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from db import views
+from db.errors import DatabaseError, DatabaseInUse, OlderSchema, SchemaMismatch
+from db.sql import leases, upgrade
+from db.sql.engine import SCHEMA_VERSION, connect, make_engine, open_existing, schema_version
+from db.sql.leases import Holder
+from db.sql.tables import Base
+from db.sql.upgrade import upgrade_database
+from tests.db.released import VERSIONS, load
+from tests.db.sql.kinds import only
+from tests.db.sql.test_schema import constraints
+
+Rows = dict[str, list[tuple[Any, ...]]]
+
+
+@pytest.fixture(params=VERSIONS)
+def version(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def released(version: str, empty_url: str) -> str:
+    """The URL of a database as a released schema made it."""
+    load(version, empty_url)
+    return empty_url
+
+
+@pytest.fixture
+def engine(released: str) -> Iterator[sa.Engine]:
+    engine = make_engine(released)
+    yield engine
+    engine.dispose()
+
+
+def rows_of(engine: sa.Engine, names: list[str] | None = None) -> Rows:
+    """All rows of tables, as the driver gives them; without names, of all tables."""
+    quote = engine.dialect.identifier_preparer.quote
+    with engine.connect() as connection:
+        names = names or sa.inspect(connection).get_table_names()
+        return {
+            name: sorted(map(tuple, connection.exec_driver_sql(f"SELECT * FROM {quote(name)}")))
+            for name in names
+            if name != "alembic_version"
+        }
+
+
+def test_an_older_database_is_refused_and_then_brought_up_to_date(
+    released: str, version: str, engine: sa.Engine
+) -> None:
+    for open_it in (connect, open_existing):
+        with pytest.raises(OlderSchema, match=f"has schema {version}.*headway db upgrade --db_url"):
+            open_it(released)
+    done = upgrade_database(released)
+    assert (done.before, done.after) == (version, SCHEMA_VERSION)
+    connect(released).dispose()
+    open_existing(released).dispose()
+    again = upgrade_database(released)
+    assert (again.before, again.copy) == (SCHEMA_VERSION, None)
+
+
+def test_the_upgrade_keeps_every_row(released: str, engine: sa.Engine) -> None:
+    before = rows_of(engine)
+    assert len(before["trial"]) == 4
+    assert len(before["report"]) > 10
+    upgrade_database(released)
+    assert rows_of(engine, list(before)) == before
+
+
+def test_an_upgraded_database_equals_a_new_one(released: str, engine: sa.Engine) -> None:
+    upgrade_database(released)
+    upgraded = constraints(engine)
+    with engine.connect() as connection:
+        options = {"compare_type": True, "compare_server_default": True}
+        context = MigrationContext.configure(connection, opts=options)
+        assert compare_metadata(context, Base.metadata) == []
+        windows = set(sa.inspect(connection).get_view_names())
+    assert windows == (set() if engine.dialect.name == "mysql" else set(views.VIEWS))
+    empty(engine)
+    connect(released).dispose()
+    assert upgraded == constraints(engine)
+
+
+def empty(engine: sa.Engine) -> None:
+    """Remove all tables and views, so that `connect` makes them anew."""
+    with engine.begin() as connection:
+        views.drop(connection)
+        Base.metadata.drop_all(connection)
+        connection.execute(sa.text("DROP TABLE alembic_version"))
+
+
+@only("sqlite", "postgres")
+def test_an_upgrade_that_fails_leaves_the_database_as_it_was(
+    released: str, version: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    # In the way of the last thing that 0002 makes.
+    with engine.begin() as connection:
+        connection.execute(sa.text("CREATE TABLE strategy_snapshot (id INTEGER)"))
+    before, old = constraints_now(engine), rows_of(engine)
+    with pytest.raises(DatabaseError, match=r"strategy_snapshot.* already exists"):
+        upgrade_database(released)
+    assert constraints_now(engine) == before
+    assert rows_of(engine) == old
+    assert not list(tmp_path.glob("*.before-*"))
+    with engine.connect() as connection:
+        assert schema_version(connection) == version
+
+
+def constraints_now(engine: sa.Engine) -> dict[str, list[str]]:
+    """Names of the columns of all tables and views."""
+    inspector = sa.inspect(engine)
+    names = [*inspector.get_table_names(), *inspector.get_view_names()]
+    return {name: [c["name"] for c in inspector.get_columns(name)] for name in names}
+
+
+@only("mysql")
+def test_an_upgrade_that_died_on_mariadb_is_begun_again(released: str, engine: sa.Engine) -> None:
+    old = rows_of(engine)
+    upgrade_database(released)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+        connection.execute(sa.text("DROP TABLE strategy_snapshot"))
+    assert upgrade_database(released).before == "0001"
+    open_existing(released).dispose()
+    assert rows_of(engine, list(old)) == old
+
+
+def hold(engine: sa.Engine, seconds: float) -> None:
+    """Let a head own the experiment of a dump for some time."""
+    holder = Holder(host="node7", boot_id="b", pid=4711, process_started=1)
+    with engine.begin() as connection:
+        old = leases.find(connection, 1)
+        leases.take(connection, 1, holder=holder, old=old, seconds=seconds)
+
+
+def test_a_living_head_is_named_and_nothing_is_changed(
+    released: str, version: str, engine: sa.Engine, tmp_path: Path
+) -> None:
+    hold(engine, 30)
+    with pytest.raises(DatabaseInUse, match=r"head of old/1 .*process 4711 on node7.*in \d+ s"):
+        upgrade_database(released)
+    with engine.connect() as connection:
+        assert schema_version(connection) == version
+    assert not list(tmp_path.glob("*.before-*"))
+
+
+def test_a_head_that_slept_through_the_upgrade_does_not_go_on(
+    released: str, engine: sa.Engine
+) -> None:
+    hold(engine, -1)
+    with engine.connect() as connection:
+        before = leases.find(connection, 1)
+    upgrade_database(released)
+    with engine.connect() as connection:
+        after = leases.find(connection, 1)
+    assert before is not None
+    assert after is not None
+    assert after.epoch == before.epoch + 1
+
+
+def test_a_newer_database_is_not_touched(released: str, engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaMismatch, match=r"schema 9999, newer than .* Use the newer Headway"):
+        upgrade_database(released)
+
+
+def test_a_version_that_never_was_is_told_in_one_line(released: str, engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0000'"))
+    with pytest.raises(SchemaMismatch, match="no version that was released") as caught:
+        upgrade_database(released)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """An SQLite file of schema 0001."""
+    path = tmp_path / "database.db"
+    load("0001", f"sqlite:///{path}")
+    return path
+
+
+def test_the_file_as_it_was_is_kept_and_as_private(file: Path) -> None:
+    file.chmod(0o600)
+    before = rows_of(sa.create_engine(f"sqlite:///{file}"))
+    copy = upgrade_database(f"sqlite:///{file}").copy
+    assert copy == file.with_name("database.db.before-0002")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert rows_of(sa.create_engine(f"sqlite:///{copy}")) == before
+    with pytest.raises(OlderSchema):
+        open_existing(f"sqlite:///{copy}")
+
+
+def test_a_copy_that_is_there_is_not_overwritten(file: Path) -> None:
+    kept = file.with_name("database.db.before-0002")
+    kept.write_text("precious")
+    assert upgrade_database(f"sqlite:///{file}").copy == Path(f"{kept}-2")
+    assert kept.read_text() == "precious"
+
+
+def test_altering_a_table_of_sqlite_loses_no_row_that_refers_to_it(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alembic copies the table and drops the old one, which would take the others' rows along."""
+    home = tmp_path / "migrations"
+    shutil.copytree(upgrade.HOME, home)
+    (home / "versions" / "0003_wider.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\n"
+        "revision, down_revision = '0003', '0002'\n"
+        "def upgrade():\n"
+        "    with op.batch_alter_table('experiment', recreate='always') as table:\n"
+        "        table.alter_column('name', type_=sa.String(200))\n"
+    )
+    monkeypatch.setattr(upgrade, "HOME", home)
+    before = rows_of(sa.create_engine(f"sqlite:///{file}"))
+    upgrade_database(f"sqlite:///{file}")
+    engine = sa.create_engine(f"sqlite:///{file}")
+    assert rows_of(engine, list(before)) == before
+    with engine.connect() as connection:
+        assert schema_version(connection) == "0003"
+
+
+def test_a_row_that_refers_to_nothing_stops_the_upgrade(file: Path) -> None:
+    with sqlite3.connect(file) as connection:
+        connection.execute("DELETE FROM generation")
+    connection.close()
+    with pytest.raises(DatabaseError, match="row 1 of table trial refers to a row of generation"):
+        upgrade_database(f"sqlite:///{file}")
+    with pytest.raises(OlderSchema):
+        open_existing(f"sqlite:///{file}")
+
+
+def test_the_lease_of_a_dump_has_long_expired(engine: sa.Engine) -> None:
+    with engine.connect() as connection:
+        lease = leases.find(connection, 1)
+        now = leases.database_time(connection)
+    assert lease is not None
+    assert lease.holder.pid == 0
+    assert abs(now - datetime.now(UTC)) < timedelta(minutes=5)
