@@ -7,7 +7,7 @@ DEMO_TRIALS ?= 40
 PYTEST := $(BIN)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-botorch lint format bench cluster cluster-stop services clean
+.PHONY: help setup demo test test-all test-botorch lint format docs bench cluster cluster-stop services clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ test-botorch: $(VENV)/.developing services  ## the BoTorch model (installs torch
 	$(VENV)-botorch/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(VENV)-botorch/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test,botorch]' --config-settings editable_mode=compat
 	$(VENV)-botorch/bin/python -m pytest -m botorch
+
+docs: $(VENV)/.developing  ## describe tables and views in docs/database.md anew
+	$(BIN)/python -m db.description docs/database.md
 
 bench: $(VENV)/.developing services  ## our figures and the peers', in the same run
 	$(BIN)/python -m benchmarks
