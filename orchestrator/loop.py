@@ -15,9 +15,10 @@ from types import FrameType
 import tenacity
 
 from db.errors import DatabaseUnavailable
+from db.sql import events
 from db.sql.store import Store
 from db.sql.wakeup import Bell
-from db.states import AttemptState, TrialStatus
+from db.states import AttemptState, EventKind, TrialStatus
 from orchestrator.generators.process import GeneratorProcess
 from orchestrator.lease import Renewal
 from orchestrator.spec.experiment import ExperimentSpec
@@ -135,6 +136,7 @@ class Loop:
         self._stopping: Ending | None = None
         self._give_up_at: float | None = None
         self._next_look = 0.0
+        self._logged: Ending | None = None
 
     def run(self) -> Ending:
         """Run to an end; the ledger then says where everything stands."""
@@ -156,6 +158,7 @@ class Loop:
         news = parts.observer.gather()
         parts.settler.settle(news, look=look)
         self._listen()
+        self._log_stop()
         if not self._stopping:
             parts.proposer.propose(parts.submitter.free_slots())
         parts.submitter.submit(news.poll, accept_new=not self._stopping)
@@ -179,6 +182,17 @@ class Loop:
         elif self._has_failed_too_often():
             text = f"more than {parts.spec.max_failed_jobs} trials failed: no new trials"
             self._stop(Ending.FAILURES, text)
+
+    def _log_stop(self) -> None:
+        """Write down that the end was asked for; a database that was away hears it later."""
+        asked = self._stopping or (Ending.LEFT if self._parts.alarm.is_leaving else None)
+        if asked in {None, self._logged}:
+            return
+        store = self._parts.store
+        with store.write() as connection:
+            row = events.row(store.experiment_id, EventKind.STOP, {"how": asked})
+            events.append(connection, [row])
+        self._logged = asked
 
     def _has_failed_too_often(self) -> bool:
         limit = self._parts.spec.max_failed_jobs

@@ -16,12 +16,14 @@ from db.sql.tables import (
     Objective,
     Parameter,
     ParameterConstraint,
+    SpecVersion,
     table_of,
 )
 from db.states import ExperimentStatus
 
 _experiment = table_of(Experiment)
 _objective = table_of(Objective)
+_version = table_of(SpecVersion)
 Row = dict[str, Any]
 
 
@@ -66,7 +68,10 @@ def last_run_number(connection: sa.Connection, name: str) -> int:
 
 
 def insert(connection: sa.Connection, new: NewExperiment) -> int:
-    """Store a new experiment with its space, objectives and strategy; return its key."""
+    """Store a new experiment with its space, objectives and strategy; return its key.
+
+    Its spec becomes version 1.
+    """
     key = connection.execute(_experiment.insert().values(**new.experiment)).inserted_primary_key
     assert key is not None
     parts: tuple[tuple[sa.Table, Sequence[Row]], ...] = (
@@ -82,6 +87,7 @@ def insert(connection: sa.Connection, new: NewExperiment) -> int:
         ]
         if numbered:
             connection.execute(sa.insert(table), numbered)
+    _add_version(connection, int(key[0]), new.experiment["spec"], number=1, reason="setup")
     return int(key[0])
 
 
@@ -125,7 +131,41 @@ def set_status(
     return connection.execute(_experiment.update().where(where).values(**values)).rowcount == 1
 
 
-def set_spec(connection: sa.Connection, experiment_id: int, spec: dict[str, Any]) -> None:
-    """Replace the spec, when a resume changes how far the experiment goes."""
+def set_spec(
+    connection: sa.Connection, experiment_id: int, spec: dict[str, Any], *, reason: str
+) -> int:
+    """Replace the spec when a resume changes it; return the number of the new version.
+
+    Args:
+        connection: The transaction.
+        experiment_id: The experiment.
+        spec: The whole new spec.
+        reason: What changed, and when.
+    """
     where = _experiment.c.id == experiment_id
+    number = last_version(connection, experiment_id) + 1
+    if number == 1:
+        # Set up by a Headway that kept no versions: the first one is what is replaced now.
+        before = connection.execute(sa.select(_experiment.c.spec).where(where)).scalar_one()
+        _add_version(connection, experiment_id, before, number=1, reason="setup")
+        number = 2
     connection.execute(_experiment.update().where(where).values(spec=spec))
+    _add_version(connection, experiment_id, spec, number=number, reason=reason)
+    return number
+
+
+def last_version(connection: sa.Connection, experiment_id: int) -> int:
+    """Return the number of the spec's newest version; 0 if no version was ever kept."""
+    query = sa.select(sa.func.max(_version.c.version)).where(
+        _version.c.experiment_id == experiment_id
+    )
+    return connection.execute(query).scalar() or 0
+
+
+def _add_version(
+    connection: sa.Connection, experiment_id: int, spec: Row, *, number: int, reason: str
+) -> None:
+    statement = _version.insert().values(
+        experiment_id=experiment_id, version=number, spec=spec, reason=reason, created_at=now()
+    )
+    connection.execute(statement)

@@ -30,6 +30,19 @@ class NewGeneration:
     fallback_reason: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class LastState:
+    """What a generator said last that it needs to go on.
+
+    Attributes:
+        number: The call that said it.
+        state: What it said.
+    """
+
+    number: int
+    state: dict[str, Any]
+
+
 def insert(connection: sa.Connection, experiment_id: int, new: NewGeneration) -> int:
     """Store one call and return its key."""
     statement = _generation.insert().values(
@@ -49,7 +62,15 @@ def next_number(connection: sa.Connection, experiment_id: int) -> int:
     return 0 if highest is None else int(highest) + 1
 
 
-def last_states(connection: sa.Connection, experiment_id: int) -> dict[str, dict[str, Any]]:
+def exists(connection: sa.Connection, experiment_id: int, number: int) -> bool:
+    """Whether a call of this number is stored."""
+    query = sa.select(_generation.c.id).where(
+        _generation.c.experiment_id == experiment_id, _generation.c.number == number
+    )
+    return connection.execute(query).first() is not None
+
+
+def last_states(connection: sa.Connection, experiment_id: int) -> dict[str, LastState]:
     """Return the state that each generator gave last, by generator."""
     newest = (
         sa.select(sa.func.max(_generation.c.number))
@@ -60,11 +81,15 @@ def last_states(connection: sa.Connection, experiment_id: int) -> dict[str, dict
         .group_by(_generation.c.generator)
     )
     rows = connection.execute(
-        sa.select(_generation.c.generator, _generation.c.state).where(
+        sa.select(_generation.c.generator, _generation.c.number, _generation.c.state).where(
             _generation.c.experiment_id == experiment_id, _generation.c.number.in_(newest)
         )
     )
-    return {generator: state for generator, state in rows if state is not None}
+    return {
+        generator: LastState(number=number, state=state)
+        for generator, number, state in rows
+        if state is not None
+    }
 
 
 def proposed_by_node(connection: sa.Connection, experiment_id: int) -> dict[int, int]:

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
+from db.sql.columns import PastIndex
 from db.sql.store import now
 from db.sql.tables import Artifact, Attempt, Metric, Report, Submission, Trial, table_of
 from db.states import AttemptState, ReportKind, TrialStatus
@@ -57,7 +58,8 @@ def _insert_or_ignore(dialect: str) -> sa.Insert:
         return postgresql.insert(_report).on_conflict_do_nothing()
     if dialect == "sqlite":
         return sqlite.insert(_report).on_conflict_do_nothing()
-    return mysql.insert(_report).prefix_with("IGNORE")
+    # Not IGNORE, which also ignores values that do not fit and attempts that do not exist.
+    return mysql.insert(_report).on_duplicate_key_update(sequence=_report.c.sequence)
 
 
 def known_tokens(connection: sa.Connection, attempt_ids: Sequence[int]) -> dict[int, str]:
@@ -76,8 +78,10 @@ def find_attempt(connection: sa.Connection, submission_token: str, array_index: 
     return connection.execute(query).scalar()
 
 
-def waiting(connection: sa.Connection, experiment_id: int) -> list[Incoming]:
-    """Return reports that nobody has dealt with, oldest first, at most `BATCH`.
+def waiting(
+    connection: sa.Connection, experiment_id: int, *, limit: int | None = None
+) -> list[Incoming]:
+    """Return reports that nobody has dealt with, oldest first, at most `limit` or `BATCH`.
 
     Asks by `consumed_at IS NULL` and not by the highest key seen: a transaction that took a lower
     key may commit later.
@@ -97,17 +101,19 @@ def waiting(connection: sa.Connection, experiment_id: int) -> list[Incoming]:
         )
         .join(_attempt, _attempt.c.id == _report.c.attempt_id)
         .join(_trial, _trial.c.id == _attempt.c.trial_id)
-        .where(_report.c.consumed_at.is_(None), _trial.c.experiment_id == experiment_id)
+        .where(_report.c.consumed_at.is_(None))
+        .where(PastIndex(_trial.c.experiment_id) == experiment_id)
         .order_by(_report.c.id)
-        .limit(BATCH)
+        .limit(limit or BATCH)
     )
     return [Incoming(**row) for row in connection.execute(query).mappings()]
 
 
 def consume(connection: sa.Connection, report_ids: Sequence[int]) -> None:
     """Mark reports as dealt with."""
-    where = _report.c.id.in_(report_ids)
-    connection.execute(_report.update().where(where).values(consumed_at=now()))
+    if report_ids:
+        where = _report.c.id.in_(report_ids)
+        connection.execute(_report.update().where(where).values(consumed_at=now()))
 
 
 def refuse(connection: sa.Connection, report_id: int, reason: str) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
-from collections.abc import Collection, Sequence
+import operator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from db.sql.columns import PastIndex
 from db.sql.store import now
 from db.sql.tables import Generation, Objective, Outcome, Trial, table_of
 from db.states import FINAL_TRIALS, TrialStatus
@@ -18,6 +21,10 @@ from db.states import FINAL_TRIALS, TrialStatus
 _trial = table_of(Trial)
 _outcome = table_of(Outcome)
 _objective = table_of(Objective)
+# So many results are fetched at a time.
+_PAGE = 5_000
+# Asked for by name and not as `not final`, so that an index finds the few among all others.
+_OPEN = tuple(status for status in TrialStatus if status not in FINAL_TRIALS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,17 +173,21 @@ def open_trials(connection: sa.Connection, experiment_id: int) -> list[TrialRow]
         )
         .outerjoin(generation, generation.c.id == _trial.c.generation_id)
         .where(_trial.c.experiment_id == experiment_id)
-        .where(_trial.c.status.not_in(FINAL_TRIALS))
-        .order_by(_trial.c.index)
+        .where(_trial.c.status.in_(_OPEN))
     )
-    return [TrialRow(**row) for row in connection.execute(query).mappings()]
+    # Sorted here: SQLite would go through all trials for the sake of their order.
+    found = [TrialRow(**row) for row in connection.execute(query).mappings()]
+    return sorted(found, key=lambda row: row.index)
 
 
-def results(connection: sa.Connection, experiment_id: int) -> list[Result]:
-    """Return what generators have to be told again after a restart, in the order of the ends."""
+def results(connection: sa.Connection, experiment_id: int) -> Iterator[Result]:
+    """Yield what generators have to be told again after a restart, in the order of the ends.
+
+    They come as they are read, so that a million of them need no memory: go through them before the
+    transaction ends.
+    """
     query = (
         sa.select(
-            _trial.c.id,
             _trial.c.index,
             _trial.c.parameters,
             _objective.c.name,
@@ -186,18 +197,20 @@ def results(connection: sa.Connection, experiment_id: int) -> list[Result]:
         .outerjoin(_outcome, _outcome.c.trial_id == _trial.c.id)
         .outerjoin(_objective, _objective.c.id == _outcome.c.objective_id)
         .where(_trial.c.experiment_id == experiment_id)
-        .where(_trial.c.status.in_((TrialStatus.COMPLETED, TrialStatus.FAILED)))
+        .where(PastIndex(_trial.c.status).in_((TrialStatus.COMPLETED, TrialStatus.FAILED)))
         .order_by(_trial.c.completed_at, _trial.c.index, _objective.c.position)
     )
-    found: dict[int, Result] = {}
-    for key, index, parameters, name, mean, sem in connection.execute(query):
-        result = found.get(key)
-        if result is None:
-            means: dict[str, float] | None = None if name is None else {}
-            result = Result(index=index, parameters=parameters, means=means, sems={})
-            found[key] = result
-        if result.means is not None:
-            result.means[name] = mean
-            if sem is not None:
-                result.sems[name] = sem
-    return list(found.values())
+    rows = connection.execute(query, execution_options={"yield_per": _PAGE})
+    for index, of_trial in itertools.groupby(rows, key=operator.itemgetter(0)):
+        yield _result(index, list(of_trial))
+
+
+def _result(index: int, rows: Sequence[tuple[Any, ...]]) -> Result:
+    """Make a result of the rows of a trial: one for each objective, or a lone one without any."""
+    has_outcome = rows[0][2] is not None
+    return Result(
+        index=index,
+        parameters=rows[0][1],
+        means={name: mean for _, _, name, mean, _ in rows} if has_outcome else None,
+        sems={name: sem for _, _, name, _, sem in rows if sem is not None},
+    )

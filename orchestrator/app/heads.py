@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import worker
 from db.errors import DatabaseError
-from db.sql import events, experiments, leases, trials
-from db.sql.engine import translated
-from db.sql.store import Store
+from db.sql import events, experiments, generations, leases, snapshots, trials
+from db.sql.engine import check_version, schema_version, translated
+from db.sql.leases import Lease
+from db.sql.store import Store, Transaction
 from db.sql.wakeup import make_bell
-from db.states import ExperimentStatus, TrialStatus
+from db.states import EventKind, ExperimentStatus, SnapshotReason, TrialStatus
 from orchestrator import lease
 from orchestrator.app.generating import Generators
-from orchestrator.app.runs import Run
+from orchestrator.app.runs import Run, changes, versions_for
 from orchestrator.cluster.base import Cluster
 from orchestrator.errors import HeadwayError
-from orchestrator.generators.base import Observation
+from orchestrator.generators.strategy import node_for
 from orchestrator.loop import Alarm, Ending, Loop, Parts
 from orchestrator.spec.experiment import ExperimentSpec
 from orchestrator.steps.ledger import Ledger
@@ -73,6 +76,7 @@ def run_head(run: Run, cluster: Cluster, generators: Generators, *, note: Note) 
 
     Raises:
         HeadAliveError: Another head owns it.
+        SchemaMismatch: Its database was upgraded since it was opened.
         HeadwayError: It cannot go on; running jobs go on and a resume adopts them.
         DatabaseError: The database is away and a person did not want to wait, or another head has
             taken the experiment over.
@@ -95,10 +99,16 @@ def run_head(run: Run, cluster: Cluster, generators: Generators, *, note: Note) 
         try:
             ending = loop.run()
         except HeadwayError as error:
-            _end(store, ledger, ExperimentStatus.FAILED, error.message)
+            _end(store, run.spec, _Exit("ERROR", ExperimentStatus.FAILED, error.message), ledger)
             raise
-        status, reason = _ENDS[ending]
-        _end(store, ledger, status, reason)
+        except DatabaseError:
+            raise  # it is away, or another head writes how it goes on
+        except BaseException as error:
+            reason = f"the head broke down: {type(error).__name__}: {error}"
+            with contextlib.suppress(DatabaseError):
+                _end(store, run.spec, _Exit("BUG", ExperimentStatus.INTERRUPTED, reason))
+            raise
+        _end(store, run.spec, _Exit(ending, *_ENDS[ending]), ledger)
         return ending
 
 
@@ -119,12 +129,47 @@ def count_trials(run: Run) -> dict[TrialStatus, int]:
 
 
 def _own(run: Run) -> Store:
-    """Take the lease and mark the experiment as running."""
+    """Take the lease and mark the experiment as running; a resume is written down with it."""
+    experiment_id = run.stored.id
     with translated(), run.engine.begin() as connection:
-        epoch = lease.acquire(connection, run.stored.id, timing=run.spec.timing)
+        old = lease.check_free(connection, experiment_id)
+        epoch = lease.acquire(connection, experiment_id, timing=run.spec.timing)
+        # Since it was opened, an upgrade by a newer Headway may have come between.
+        check_version(run.db_url, schema_version(connection) or "")
         status = ExperimentStatus.RUNNING
-        experiments.set_status(connection, run.stored.id, status, expected=tuple(ExperimentStatus))
-    return Store(run.engine, run.stored.id, epoch)
+        experiments.set_status(connection, experiment_id, status, expected=tuple(ExperimentStatus))
+        if old is not None or changes(run):
+            _log_resume(connection, run, epoch=epoch, old=old)
+    return Store(run.engine, experiment_id, epoch)
+
+
+def _log_resume(connection: Transaction, run: Run, *, epoch: int, old: Lease | None) -> None:
+    """Write down that another head goes on, and keep the spec if it was changed for that."""
+    changed = changes(run)
+    if changed:
+        spec = json.loads(run.spec.to_json())
+        texts = [f"{name} {now} instead of {before}" for name, (before, now) in changed.items()]
+        reason = f"resume: {', '.join(texts)}"
+        experiments.set_spec(connection, run.stored.id, spec, reason=reason)
+    holder = lease.this_process()
+    payload = {
+        "head": epoch,
+        "host": holder.host,
+        "pid": holder.pid,
+        "taken_over": _predecessor(old),
+        "changes": {name: {"before": b, "now": n} for name, (b, n) in changed.items()},
+        "spec_version": experiments.last_version(connection, run.stored.id),
+        "versions": versions_for(run.spec),
+    }
+    events.append(connection, [events.row(run.stored.id, EventKind.RESUME, payload)])
+
+
+def _predecessor(old: Lease | None) -> dict[str, Any] | None:
+    """Return the head whose lease was taken over; None if it had let go of it or there was none."""
+    if old is None or old.holder.pid == 0:
+        return None
+    why = "it was dead" if lease.is_dead(old.holder) else "its lease had expired"
+    return {"host": old.holder.host, "pid": old.holder.pid, "why": why}
 
 
 def _let_go(store: Store) -> None:
@@ -133,20 +178,52 @@ def _let_go(store: Store) -> None:
         leases.release(connection, store.experiment_id, epoch=store.epoch)
 
 
-def _end(store: Store, ledger: Ledger, status: ExperimentStatus, reason: str | None) -> None:
-    """Write down how it ended; trials that wait for another try are candidates again."""
+@dataclass(frozen=True)
+class _Exit:
+    """How a head ended: its loop's word for it, what the experiment is now, and why."""
+
+    how: str
+    status: ExperimentStatus
+    reason: str | None
+
+
+def _end(store: Store, spec: ExperimentSpec, end: _Exit, ledger: Ledger | None = None) -> None:
+    """Write down how it ended, and where the strategy stands.
+
+    Args:
+        store: The database.
+        spec: What was asked for.
+        end: How it ended.
+        ledger: Trials that wait there for another try are candidates again; None: it cannot be
+            trusted, and the next head finds out what waits.
+    """
     with store.write() as connection:
         unfinished = (TrialStatus.STAGED, TrialStatus.RUNNING)
-        trials.move(connection, list(ledger.waiting), TrialStatus.CANDIDATE, expected=unfinished)
+        waiting = list(ledger.waiting) if ledger else []
+        trials.move(connection, waiting, TrialStatus.CANDIDATE, expected=unfinished)
         experiments.set_status(
             connection,
             store.experiment_id,
-            status,
+            end.status,
             expected=tuple(ExperimentStatus),
-            reason=reason,
+            reason=end.reason,
         )
-        payload = {"status": status, "reason": reason}
-        events.append(connection, [events.row(store.experiment_id, "end", payload)])
+        _keep_snapshot(connection, store, spec)
+        payload = {"how": end.how, "status": end.status, "reason": end.reason, "head": store.epoch}
+        events.append(connection, [events.row(store.experiment_id, EventKind.EXIT, payload)])
+
+
+def _keep_snapshot(connection: Transaction, store: Store, spec: ExperimentSpec) -> None:
+    by_node = generations.proposed_by_node(connection, store.experiment_id)
+    proposed = [by_node.get(place, 0) for place in range(len(spec.strategy.nodes))]
+    node, _ = node_for(spec.strategy, proposed, observed=0)
+    snapshots.keep(
+        connection,
+        store.experiment_id,
+        reason=SnapshotReason.HEAD_END,
+        node=node,
+        generator=spec.strategy.nodes[node].generator,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +291,7 @@ def _put_together(pieces: _Pieces, stack: contextlib.ExitStack) -> tuple[Loop, L
         note=note,
     )
     submitter.adopt()
-    proposer.tell(_observations(store))
+    proposer.catch_up()
     parts = Parts(
         store=store,
         spec=spec,
@@ -233,13 +310,3 @@ def _put_together(pieces: _Pieces, stack: contextlib.ExitStack) -> tuple[Loop, L
     )
     limit = spec.time_limit_seconds
     return Loop(parts, deadline=None if limit is None else time.monotonic() + limit), ledger
-
-
-def _observations(store: Store) -> list[Observation]:
-    """Return what earlier heads observed, for generators that have just been started."""
-    with store.read() as connection:
-        rows = trials.results(connection, store.experiment_id)
-    return [
-        Observation(trial=row.index, point=row.parameters, means=row.means, sems=row.sems)
-        for row in rows
-    ]

@@ -20,8 +20,9 @@ from db.sql import events, experiments
 from db.sql.engine import connect, is_sqlite, mask, open_existing, sqlite_url, translated
 from db.sql.experiments import NewExperiment, StoredExperiment
 from db.sql.store import Engine, now
-from db.states import ExperimentStatus
+from db.states import EventKind, ExperimentStatus
 from orchestrator.errors import UsageError
+from orchestrator.generators.versions import library_versions
 from orchestrator.reports.documents import RunCard, write_card
 from orchestrator.spec.experiment import ExperimentSpec
 
@@ -56,8 +57,16 @@ class Run:
         """How workers report: an SQLite file is opened by processes of one host only."""
         if not is_sqlite(self.db_url):
             return "direct"
-        is_one_host = self.spec.executor == "local" and not is_network(self.run_dir)
+        file = Path(self.engine.url.database or "")
+        is_one_host = self.spec.executor == "local" and not is_network(file)
         return "direct" if is_one_host else "spool"
+
+    def close(self) -> None:
+        """Let go of the database: the last one to close an SQLite file makes it whole again.
+
+        Until then a part of what was committed is in `database.db-wal` alone.
+        """
+        self.engine.dispose()
 
 
 def set_up(spec: ExperimentSpec, *, db_url: str | None, run_root: Path) -> Run:
@@ -83,6 +92,8 @@ def set_up(spec: ExperimentSpec, *, db_url: str | None, run_root: Path) -> Run:
         run = load(engine, url, experiment_id)
         write_documents(run)
     except BaseException:
+        if engine is not None:
+            engine.dispose()  # a network file system keeps the folder of a file that is open
         shutil.rmtree(run_dir, ignore_errors=True)
         raise
     return run
@@ -141,9 +152,19 @@ def _insert(engine: Engine, spec: ExperimentSpec, *, run_number: int, run_dir: P
     )
     with translated(), engine.begin() as connection:
         experiment_id = experiments.insert(connection, new)
-        payload = {"spec": frozen, "database": mask(str(engine.url)), "run_dir": str(run_dir)}
-        events.append(connection, [events.row(experiment_id, "setup", payload)])
+        payload = {
+            "spec": frozen,
+            "database": mask(str(engine.url)),
+            "run_dir": str(run_dir),
+            "versions": versions_for(spec),
+        }
+        events.append(connection, [events.row(experiment_id, EventKind.SETUP, payload)])
     return experiment_id
+
+
+def versions_for(spec: ExperimentSpec) -> dict[str, str]:
+    """Return the versions of what the strategy of a spec calculates with."""
+    return library_versions(node.generator for node in spec.strategy.nodes)
 
 
 def _parameter_row(parameter: dict[str, Any]) -> dict[str, Any]:
@@ -207,11 +228,13 @@ def open_run(db_url: str, experiment_id: int) -> Run:
 
 
 def change_goal(run: Run, max_eval: int) -> Run:
-    """Ask a run for another number of trials in all; kept in the database and in `spec.json`."""
-    spec = run.spec.model_copy(update={"max_eval": max_eval})
-    frozen = json.loads(spec.to_json())
-    with translated(), run.engine.begin() as connection:
-        experiments.set_spec(connection, run.stored.id, frozen)
-        payload = {"max_eval": max_eval, "before": run.spec.max_eval}
-        events.append(connection, [events.row(run.stored.id, "goal", payload)])
-    return replace(run, spec=spec)
+    """Ask a run for another number of trials in all; the head that takes it over writes it down."""
+    return replace(run, spec=run.spec.model_copy(update={"max_eval": max_eval}))
+
+
+def changes(run: Run) -> dict[str, tuple[Any, Any]]:
+    """Return which options of a run differ from what its database had, as (before, now)."""
+    # Through the model: a spec of an older Headway lacks options that it has got since.
+    before = json.loads(ExperimentSpec.from_json(json.dumps(run.stored.spec)).to_json())
+    after = json.loads(run.spec.to_json())
+    return {name: (before[name], after[name]) for name in after if before[name] != after[name]}

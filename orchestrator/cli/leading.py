@@ -38,6 +38,9 @@ def lead(made: Run, cluster: Cluster, generators: Generators, *, show_generation
     log = HeadLog(made.run_dir, echo=None)
     reader = open_reader(made.db_url)
     with contextlib.ExitStack() as stack:
+        # With its last connection an SQLite file takes in what its write-ahead log holds: then the
+        # file alone is the whole database, and may be copied or put on a read-only disk.
+        stack.callback(made.engine.dispose)
         stack.callback(log.close)
         stack.callback(reader.close)
         with _shown(made, reader, log):
@@ -48,7 +51,7 @@ def lead(made: Run, cluster: Cluster, generators: Generators, *, show_generation
             if show_generations:
                 _print_generations(reader, made)
             print(closing(reader, made.stored.id, database=mask(made.db_url)), flush=True)
-    return _exit_code(made, ending)
+        return _exit_code(made, ending)
 
 
 def _noter(log: HeadLog, *, is_live: bool) -> Note:

@@ -60,18 +60,16 @@ def _start(request: RunRequest) -> int:
 
         cluster = make_cluster(request.spec)
         made = set_up(request.spec, db_url=request.db_url, run_root=request.run_root)
-        for notice in request.notices:
-            print(f"note: {notice}", flush=True)
-        print(f"{made.label} in {made.run_dir}", flush=True)
-        show_generations = request.show_generate_time_table
-        return lead(made, cluster, generators, show_generations=show_generations)
+        with contextlib.closing(made):
+            for notice in request.notices:
+                print(f"note: {notice}", flush=True)
+            print(f"{made.label} in {made.run_dir}", flush=True)
+            show_generations = request.show_generate_time_table
+            return lead(made, cluster, generators, show_generations=show_generations)
 
 
 def _resume(given: argparse.Namespace) -> int:
-    from orchestrator.app.generating import start_generators
-    from orchestrator.app.heads import check_free, make_cluster
-    from orchestrator.app.runs import open_run, write_documents
-    from orchestrator.cli.leading import lead
+    from orchestrator.app.runs import open_run
     from orchestrator.cli.places import find
 
     place = find(given.experiment, run_root=given.run_dir, db_url=given.db_url)
@@ -80,13 +78,25 @@ def _resume(given: argparse.Namespace) -> int:
             f"resume: the SQLite database of {place.label} belongs to {place.other_host}.",
             "Resume it there.",
         )
-    resumed = open_run(place.db_url, place.experiment_id)
+    with contextlib.closing(open_run(place.db_url, place.experiment_id)) as resumed:
+        return _go_on(resumed, max_eval=given.max_eval)
+
+
+def _go_on(resumed: Run, *, max_eval: int | None) -> int:
+    from orchestrator.app.generating import start_generators
+    from orchestrator.app.heads import check_free, make_cluster
+    from orchestrator.app.runs import write_documents
+    from orchestrator.cli.leading import lead
+    from orchestrator.cli.notices import storage_notices
+
     check_free(resumed)
-    if given.max_eval is not None:
-        resumed = _with_goal(resumed, given.max_eval)
+    if max_eval is not None:
+        resumed = _with_goal(resumed, max_eval)
     with contextlib.closing(start_generators(resumed.spec)) as generators:
         cluster = make_cluster(resumed.spec)
         write_documents(resumed)
+        for notice in storage_notices(resumed.db_url, resumed.run_dir):
+            print(f"note: {notice}", flush=True)
         print(f"{resumed.label} in {resumed.run_dir}: going on", flush=True)
         return lead(resumed, cluster, generators, show_generations=False)
 

@@ -66,6 +66,7 @@ class BotorchGenerator(Generator):
                 continue
             if all(map(math.isfinite, values)):
                 self._results[observation.trial] = point, observation
+                self._failed.pop(observation.trial, None)
             else:
                 self._failed[observation.trial] = point
 

@@ -20,6 +20,10 @@ class GeneratorError(HeadwayError):
     """A generator could not answer; the strategy's fallback fills the slot."""
 
 
+class GeneratorDeathError(GeneratorError):
+    """The process of the generators ended; it is started again, so that it can be asked again."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Observation:
     """What became of one trial.
@@ -85,7 +89,12 @@ class Generator(Protocol):
     """
 
     def tell(self, observations: Sequence[Observation]) -> None:
-        """Take note of ended trials; each trial is told at most once."""
+        """Take note of ended trials.
+
+        Each is told once, but for one: a trial that was told as failed may have a result after all,
+        which then counts. In which order trials are told must not matter, since a restart tells
+        them in the order of their ends.
+        """
         ...
 
     def ask(self, ask: Ask) -> Batch:

@@ -21,13 +21,21 @@ from types import TracebackType
 from typing import Self
 
 from orchestrator.generators import wire
-from orchestrator.generators.base import Ask, Batch, GeneratorError, Observation
+from orchestrator.generators.base import (
+    Ask,
+    Batch,
+    GeneratorDeathError,
+    GeneratorError,
+    Observation,
+)
 from orchestrator.spec.objectives import Objective
 from orchestrator.spec.space import Space
 
 _CHILD = Path(__file__).with_name("child.py")
 # A process without handlers ends at once on SIGTERM; what does not gets SIGKILL after this.
 _GRACE_SECONDS = 1.0
+# A point that is the end of a process will be so again; once may be chance, or a lack of memory.
+_DEATHS = 2
 # So much of the log is searched for the last words of a process that died.
 _TAIL_BYTES = 4096
 _WRITTEN_AT_ONCE = 1000
@@ -70,7 +78,8 @@ class GeneratorProcess:
 
     Not thread-safe. To be started and polled in the main thread: the kernel ends the process
     together with the *thread* that started it (PR_SET_PDEATHSIG, prctl(2)). A process that dies is
-    started again by `poll`, but not a second time before it has answered something.
+    started again by `poll`, and a second time, before it has answered something, by the next ask. It
+    is given up when two asks in a row were its end.
 
     Args:
         space: What to search.
@@ -102,6 +111,8 @@ class GeneratorProcess:
         self._readers: list[Thread] = []
         self._outstanding: tuple[str, Ask] | None = None
         self._may_restart = True
+        self._deaths = 0  # while an ask waited, since the last answer
+        self._incarnation = 0
         self._last_error = "the generator process was not started"
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._events: SimpleQueue[_Event] = SimpleQueue()
@@ -140,6 +151,11 @@ class GeneratorProcess:
         """Whether an ask waits for its answer."""
         return self._outstanding is not None
 
+    @property
+    def incarnation(self) -> int:
+        """How often the process was started; a new one is told everything at its first ask."""
+        return self._incarnation
+
     def is_alive(self) -> bool:
         """Whether the process runs."""
         return self._child is not None and self._child.process.poll() is None
@@ -176,6 +192,8 @@ class GeneratorProcess:
         if self._outstanding is not None:
             raise RuntimeError("the generator process was asked while it was busy")
         self._outstanding = generator, ask
+        if self._child is None and self._deaths < _DEATHS:
+            self._start_child()
         if self._child is None:
             self._post(_Event(None, error=self._last_error))
             return
@@ -223,6 +241,7 @@ class GeneratorProcess:
             self._last_error = f"the generator process could not be started: {error}"
             return
         self._child = child
+        self._incarnation += 1
         reader = Thread(target=self._read, args=(child,), name="generator-reader", daemon=True)
         reader.start()
         self._readers = [*filter(Thread.is_alive, self._readers), reader]
@@ -238,6 +257,7 @@ class GeneratorProcess:
         if event.line is None:
             return self._buried()
         self._may_restart = True
+        self._deaths = 0
         try:
             return self._answered(wire.load_answer(event.line))
         except (ValueError, TypeError) as error:
@@ -258,10 +278,12 @@ class GeneratorProcess:
         self._last_error = f"the generator process {_manner_of_death(code)}"
         words = _last_line(self._log_path, child.log_start)
         hint = f"Its last words: {words}" if words else f"Its log: {self._log_path}"
+        self._deaths += self._outstanding is not None
         if self._may_restart:
             self._may_restart = False
             self._start_child()
-        return self._answered(GeneratorError(self._last_error, hint))
+        kind = GeneratorDeathError if self._deaths < _DEATHS else GeneratorError
+        return self._answered(kind(self._last_error, hint))
 
     def _next_event(self) -> _Event | None:
         if self._ready < 0:

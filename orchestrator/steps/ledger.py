@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import Any
 
 from db.sql import attempts, generations, trials
+from db.sql.generations import LastState
 from db.sql.store import Store
 from db.states import AttemptState, FailureClass, SubmissionState, TrialStatus
 from orchestrator.cluster.base import JobStatus
@@ -114,7 +114,7 @@ class Ledger:
         self.proposed = [0] * nodes
         self.next_index = 0
         self.next_generation = 0
-        self.generator_states: dict[str, dict[str, Any]] = {}
+        self.generator_states: dict[str, LastState] = {}
         self.news: list[Observation] = []
 
     def load(self, store: Store, *, in_flight: set[str]) -> None:

@@ -10,16 +10,23 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from dataclasses import dataclass
+from typing import Any
 
-from db.sql import events, generations, trials
-from db.sql.generations import NewGeneration
-from db.sql.store import Store
-from db.states import TrialStatus
-from orchestrator.generators.base import Ask, Batch, GeneratorError, Observation
-from orchestrator.generators.process import Answer, GeneratorProcess
+from db.sql import events, generations, snapshots, trials
+from db.sql.generations import LastState, NewGeneration
+from db.sql.store import Store, Transaction
+from db.states import EventKind, SnapshotReason, TrialStatus
+from orchestrator.generators.base import (
+    Ask,
+    Batch,
+    GeneratorDeathError,
+    GeneratorError,
+    Observation,
+)
+from orchestrator.generators.process import GeneratorProcess
 from orchestrator.generators.strategy import FALLBACK, node_for
 from orchestrator.spec.experiment import ExperimentSpec
+from orchestrator.steps.desks import Asked, Desk, Known
 from orchestrator.steps.ledger import Ledger, OpenTrial
 from orchestrator.steps.settle import Note
 
@@ -31,20 +38,10 @@ FIRST_PATIENCE_SECONDS = 0.25
 START_PATIENCE_SECONDS = 60.0
 # After an error of the model the fallback serves this many seconds before it is asked again.
 ERROR_PAUSE_SECONDS = 10.0
+# After a restart, so many results are held in memory at a time.
+TOLD_AT_ONCE = 1000
 # Recent durations count more; about the last ten.
 SMOOTHING = 0.2
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Asked:
-    """An ask that is out."""
-
-    ask: Ask
-    generator: str
-    count: int
-    node: int
-    reason: str | None
-    since: float
 
 
 class Proposer:
@@ -63,10 +60,12 @@ class Proposer:
         self._store = store
         self._ledger = ledger
         self._spec = spec
-        self._model = model
-        self._fallback = fallback
+        self._model = Desk("model", model)
+        self._fallback = Desk("fallback", fallback)
         self._note = note
-        self._asked: dict[int, _Asked] = {}
+        self._asked: dict[int, Asked] = {}
+        self._doubtful: Asked | None = None
+        self._known = Known()
         self._ask_seconds: dict[str, float] = {}
         self._trial_seconds = math.inf
         self._model_pause = 0.0
@@ -74,12 +73,44 @@ class Proposer:
 
     def tell(self, observations: list[Observation]) -> None:
         """Tell the generators what was observed."""
+        self._known.add(observations)
         self._model.tell(observations)
         self._fallback.tell(observations)
+
+    def catch_up(self) -> None:
+        """Tell the generators whatever the database has and they have not been told.
+
+        That is everything when a head has just started; later it is what was settled in a
+        transaction whose fate was unknown.
+        """
+        self._tell_news()
+        missing = []
+        with self._store.read() as connection:
+            for row in trials.results(connection, self._store.experiment_id):
+                observation = Observation(
+                    trial=row.index, point=row.parameters, means=row.means, sems=row.sems
+                )
+                if not self._known.holds(observation):
+                    missing.append(observation)
+                if len(missing) == TOLD_AT_ONCE:
+                    self.tell(missing)
+                    missing = []
+        if missing:
+            self.tell(missing)
 
     def forget(self) -> None:
         """Take no notice of answers to asks that are out: the ledger was loaded anew."""
         self._asked.clear()
+        asked = self._doubtful
+        if asked is not None:
+            with self._store.read() as connection:
+                # Only this head can have written it: the store is fenced by its lease.
+                number, experiment_id = asked.ask.number, self._store.experiment_id
+                is_stored = generations.exists(connection, experiment_id, number)
+            if is_stored:
+                asked.desk.forget(asked)
+            self._doubtful = None
+        self.catch_up()
 
     def measure_trial(self, seconds: float) -> None:
         """Learn how long a trial takes: it decides how far ahead points are worth having."""
@@ -91,14 +122,17 @@ class Proposer:
         Args:
             free_slots: Slots that could take a trial now.
         """
-        if self._ledger.news:
-            news, self._ledger.news = self._ledger.news, []
-            self.tell(news)
+        self._tell_news()
         for desk in (self._model, self._fallback):
             self._take(desk)
         self._ask(free_slots)
         if not self._is_warm and self._ledger.attempts:
             self._warm()
+
+    def _tell_news(self) -> None:
+        news, self._ledger.news = self._ledger.news, []
+        if news:
+            self.tell(news)
 
     def _warm(self) -> None:
         """Import what later points need, now that the first trials are on their way.
@@ -108,24 +142,24 @@ class Proposer:
         self._is_warm = True
         names = {node.generator for node in self._spec.strategy.nodes}
         if names != {FALLBACK}:
-            self._fallback.warm(FALLBACK)
+            self._fallback.process.warm(FALLBACK)
         for name in names - {self._spec.strategy.nodes[0].generator}:
-            self._model.warm(name)
+            self._model.process.warm(name)
 
     # Asking
 
     def _ask(self, free_slots: int) -> None:
         ready = len(self._ledger.waiting)
-        out = sum(asked.count for asked in self._asked.values())
+        out = sum(asked.ask.count for asked in self._asked.values())
         is_paused = time.monotonic() < self._model_pause
         wanted = min(free_slots + self._ahead() - ready - out, self._room() - out)
-        if wanted > 0 and not is_paused and not self._model.is_busy:
+        if wanted > 0 and not is_paused and not self._model.process.is_busy:
             self._ask_model(wanted)
             return
         # What the model was asked for stays the model's: of a short search with a slow model at
         # least the last points are its own.
         urgent = min(free_slots - ready, self._room() - out)
-        if urgent > 0 and not self._fallback.is_busy and (is_paused or self._has_waited()):
+        if urgent > 0 and not self._fallback.process.is_busy and (is_paused or self._has_waited()):
             self._ask_fallback(urgent, is_paused=is_paused)
 
     def _room(self) -> int:
@@ -186,104 +220,140 @@ class Proposer:
         return 2 * known if known <= ASK_SHARE * self._trial_seconds else 0.0
 
     def _hand_over(
-        self, desk: GeneratorProcess, generator: str, *, node: int, wanted: int, reason: str | None
+        self, desk: Desk, generator: str, *, node: int, wanted: int, reason: str | None
     ) -> None:
-        number = self._ledger.next_generation
-        self._ledger.next_generation += 1
+        ledger = self._ledger
+        number = ledger.next_generation
+        ledger.next_generation += 1
+        pending = list(ledger.trials.values())
+        last = ledger.generator_states.get(generator)
         ask = Ask(
             number=number,
             count=wanted,
             seed=seed_of(self._spec.seed, number),
-            pending=[trial.point for trial in self._ledger.trials.values()],
-            state=self._ledger.generator_states.get(generator),
+            pending=[trial.point for trial in pending],
+            state=None if last is None else last.state,
         )
-        desk.ask(generator, ask)
-        self._asked[number] = _Asked(
+        # First, since it may start the process again: the record names the one that was asked.
+        desk.process.ask(generator, ask)
+        self._asked[number] = Asked(
+            desk=desk,
             ask=ask,
             generator=generator,
-            count=wanted,
             node=node,
             reason=reason,
+            pending=[trial.index for trial in pending],
+            state_from=None if last is None else last.number,
+            incarnation=desk.process.incarnation,
+            told=len(desk.unrecorded),
             since=time.monotonic(),
         )
 
     # Answers
 
-    def _take(self, desk: GeneratorProcess) -> None:
+    def _take(self, desk: Desk) -> None:
         """Store an answer that has come."""
-        answer = desk.poll()
+        answer = desk.process.poll()
         asked = self._asked.get(answer.ask.number) if answer else None
         # After `forget` another ask may have the number of one that is still out.
         if answer is None or asked is None or asked.ask is not answer.ask:
             return
         del self._asked[answer.ask.number]
         seconds = time.monotonic() - asked.since
+        self._doubtful = asked
         if isinstance(answer.result, GeneratorError):
-            self._store_error(answer, asked, answer.result)
+            self._store_error(asked, answer.result)
         else:
             self._ask_seconds[asked.generator] = _smooth(
                 self._ask_seconds.get(asked.generator, math.inf), seconds
             )
-            self._store_points(answer, asked, answer.result)
+            self._store_points(asked, answer.result)
 
-    def _store_points(self, answer: Answer, asked: _Asked, batch: Batch) -> None:
+    def _store_points(self, asked: Asked, batch: Batch) -> None:
         ledger, experiment_id = self._ledger, self._store.experiment_id
         with self._store.write() as connection:
-            new = _row(answer, asked, batch)
-            generation_id = generations.insert(connection, experiment_id, new)
+            new = _row(asked, batch)
             ids = trials.insert(
                 connection,
                 experiment_id,
                 first_index=ledger.next_index,
                 points=batch.points,
-                generation_id=generation_id,
+                generation_id=generations.insert(connection, experiment_id, new),
             )
-            payload = {
-                "generation": new.number,
-                "generator": asked.generator,
-                "requested": asked.count,
-                "trials": [ledger.next_index + offset for offset in range(len(ids))],
-                "points": batch.points,
-                "fallback_reason": asked.reason,
-            }
-            events.append(connection, [events.row(experiment_id, "ask", payload)])
-        for key, point in zip(ids, batch.points, strict=True):
-            trial = OpenTrial(
-                id=key, index=ledger.next_index, point=point, status=TrialStatus.CANDIDATE
-            )
-            ledger.next_index += 1
+            indices = [ledger.next_index + offset for offset in range(len(ids))]
+            self._record(connection, EventKind.ASK, asked, {"trials": indices})
+            self._keep_snapshot(connection, asked.node, given=len(ids))
+        self._has_recorded(asked)
+        for key, index, point in zip(ids, indices, batch.points, strict=True):
+            trial = OpenTrial(id=key, index=index, point=point, status=TrialStatus.CANDIDATE)
             ledger.trials[key] = trial
             ledger.counts[TrialStatus.CANDIDATE] += 1
             ledger.waiting.append(key)
+        ledger.next_index += len(ids)
         ledger.proposed[asked.node] += len(ids)
-        if ids and batch.state is not None:
-            ledger.generator_states[asked.generator] = batch.state
+        self._follow_state(asked, batch)
         if asked.reason:
             self._note("fallback used", generator=asked.generator, why=asked.reason)
 
-    def _store_error(self, answer: Answer, asked: _Asked, error: GeneratorError) -> None:
+    def _follow_state(self, asked: Asked, batch: Batch) -> None:
+        """Hand the state of the latest ask on: answers of two processes may come in any order."""
+        last = self._ledger.generator_states.get(asked.generator)
+        is_latest = last is None or last.number < asked.ask.number
+        if batch.points and batch.state is not None and is_latest:
+            latest = LastState(number=asked.ask.number, state=batch.state)
+            self._ledger.generator_states[asked.generator] = latest
+
+    def _keep_snapshot(self, connection: Transaction, node: int, *, given: int) -> None:
+        """Keep where the strategy stands if these points complete a step."""
+        ledger, strategy = self._ledger, self._spec.strategy
+        before, _ = node_for(strategy, ledger.proposed, ledger.observed)
+        proposed = [n + given * (step == node) for step, n in enumerate(ledger.proposed)]
+        after, _ = node_for(strategy, proposed, ledger.observed)
+        if after != before:
+            snapshots.keep(
+                connection,
+                self._store.experiment_id,
+                reason=SnapshotReason.NODE_CHANGE,
+                node=after,
+                generator=strategy.nodes[after].generator,
+            )
+
+    def _store_error(self, asked: Asked, error: GeneratorError) -> None:
         """Note that a generator failed; the fallback serves until it is asked again."""
         with self._store.write() as connection:
-            batch = Batch(points=[])
-            new = _row(answer, asked, batch, problem=str(error))
+            new = _row(asked, Batch(points=[]), problem=str(error))
             generations.insert(connection, self._store.experiment_id, new)
+            self._record(connection, EventKind.ASK_FAILED, asked, {"error": str(error)})
+        self._has_recorded(asked)
         self._note("generator failed", level="error", generator=asked.generator, why=str(error))
         if asked.generator == FALLBACK:
+            if isinstance(error, GeneratorDeathError):
+                return  # which says nothing of the points
             # Nothing is left that could make a point: the constraints leave no room, or the like.
             raise error
         self._model_pause = time.monotonic() + ERROR_PAUSE_SECONDS
 
+    def _record(
+        self, connection: Transaction, kind: EventKind, asked: Asked, outcome: dict[str, Any]
+    ) -> None:
+        payload = asked.payload(head=self._store.epoch) | outcome
+        events.append(connection, [events.row(self._store.experiment_id, kind, payload)])
 
-def _row(answer: Answer, asked: _Asked, batch: Batch, problem: str | None = None) -> NewGeneration:
+    def _has_recorded(self, asked: Asked) -> None:
+        asked.desk.forget(asked)
+        self._doubtful = None
+
+
+def _row(asked: Asked, batch: Batch, problem: str | None = None) -> NewGeneration:
     return NewGeneration(
-        number=answer.ask.number,
+        number=asked.ask.number,
         node=asked.node,
         generator=asked.generator,
-        requested=asked.count,
+        requested=asked.ask.count,
         produced=len(batch.points),
         fit_time=None if problem else batch.fit_seconds,
         gen_time=None if problem else batch.gen_seconds,
-        seed=answer.ask.seed,
+        seed=asked.ask.seed,
         state=batch.state,
         predictions=batch.predictions,
         fallback_reason=problem or asked.reason,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, cast
 
 from db.records import EndPayload, ReportMessage
@@ -19,6 +20,7 @@ from db.sql.store import Store, Transaction
 from db.states import (
     OPEN_ATTEMPTS,
     AttemptState,
+    EventKind,
     FailureClass,
     ReportKind,
     TrialStatus,
@@ -91,9 +93,10 @@ class Settler:
             return
         self._effects = []
         with self._store.write() as connection:
-            take_in(connection, mail, reject=self._reject)
-            for report in incoming.waiting(connection, self._store.experiment_id):
-                self._deal_with(connection, report)
+            take_in(connection, mail, reject=partial(self._reject, connection))
+            waiting = incoming.waiting(connection, self._store.experiment_id)
+            dealt_with = [r.id for r in waiting if self._deal_with(connection, r)]
+            incoming.consume(connection, dealt_with)
             for attempt in overdue:
                 self._give_up(connection, attempt)
         self._mailbox.discard(mail)
@@ -110,9 +113,12 @@ class Settler:
 
     def _reports_wait(self) -> bool:
         with self._store.read() as connection:
-            return bool(incoming.waiting(connection, self._store.experiment_id))
+            return bool(incoming.waiting(connection, self._store.experiment_id, limit=1))
 
-    def _reject(self, message: ReportMessage) -> None:
+    def _reject(self, connection: Transaction, message: ReportMessage) -> None:
+        payload = {name: message[name] for name in ("attempt_id", "kind", "sequence")}
+        row = events.row(self._store.experiment_id, EventKind.FOREIGN, payload)
+        events.append(connection, [row])
         self._note("foreign report left out", level="warning", message=dict(message))
 
     # What the scheduler says
@@ -146,6 +152,7 @@ class Settler:
         if attempts.end(connection, attempt.id, how, expected=OPEN_ATTEMPTS):
             expected = (TrialStatus.STAGED,)
             trials.move(connection, [trial.id], TrialStatus.CANDIDATE, expected=expected)
+            self._log(connection, EventKind.WITHDRAWN, trial, attempt.id, {})
             self._effects.append(lambda: self._has_been_withdrawn(trial, attempt))
 
     def _has_been_withdrawn(self, trial: OpenTrial, attempt: OpenAttempt) -> None:
@@ -156,15 +163,15 @@ class Settler:
 
     # What workers say
 
-    def _deal_with(self, connection: Transaction, report: Incoming) -> None:
-        """Act on one report and mark it as dealt with, unless it has to wait."""
+    def _deal_with(self, connection: Transaction, report: Incoming) -> bool:
+        """Act on one report; False if it has to wait."""
         if report.kind == ReportKind.START:
             self._start(connection, report)
         elif report.kind == ReportKind.METRIC:
             incoming.add_metrics(connection, report, report.payload["metrics"])
-        elif not self._end(connection, report):
-            return
-        incoming.consume(connection, [report.id])
+        else:
+            return self._end(connection, report)
+        return True
 
     def _start(self, connection: Transaction, report: Incoming) -> None:
         if report.attempt_state not in OPEN_ATTEMPTS:
@@ -211,15 +218,14 @@ class Settler:
 
     def _succeed(self, connection: Transaction, report: Incoming, end: EndPayload) -> None:
         if trials.has_outcome(connection, report.trial_id):
-            reason = "its trial already had an outcome"
-            incoming.refuse(connection, report.id, reason)
+            self._refuse(connection, report, "its trial already had an outcome")
             how = _how(report, AttemptState.SUPERSEDED)
             attempts.end(connection, report.attempt_id, how, expected=OPEN_ATTEMPTS)
             self._effects.append(lambda: self._drop(report.attempt_id))
             return
         how = _how(report, AttemptState.SUCCEEDED)
         if not attempts.end(connection, report.attempt_id, how, expected=_MAY_SUCCEED):
-            incoming.refuse(connection, report.id, "its attempt had already ended")
+            self._refuse(connection, report, "its attempt had already ended")
             return
         by_id = self._objective_ids
         trials.add_outcomes(
@@ -233,7 +239,8 @@ class Settler:
         expected = tuple(status for status in TrialStatus if status != TrialStatus.COMPLETED)
         trials.move(connection, [report.trial_id], TrialStatus.COMPLETED, expected=expected)
         self._supersede(connection, report)
-        self._record(connection, "tell", report, {"results": end["results"], "sems": end["sems"]})
+        told = {"means": end["results"], "sems": end["sems"]}
+        self._log(connection, EventKind.TELL, report, report.attempt_id, told)
         self._effects.append(lambda: self._has_succeeded(report, end))
 
     def _supersede(self, connection: Transaction, report: Incoming) -> None:
@@ -241,7 +248,10 @@ class Settler:
         for other in list(self._ledger.attempts.values()):
             if other.trial_id == report.trial_id and other.id != report.attempt_id:
                 how = End(state=AttemptState.SUPERSEDED)
-                attempts.end(connection, other.id, how, expected=OPEN_ATTEMPTS)
+                # It may have ended by itself: its report stood before this one.
+                if attempts.end(connection, other.id, how, expected=OPEN_ATTEMPTS):
+                    by = {"by": report.attempt_id}
+                    self._log(connection, EventKind.SUPERSEDED, report, other.id, by)
                 self._effects.append(lambda other=other: self._stop(other))  # type: ignore[misc]
 
     def _stop(self, attempt: OpenAttempt) -> None:
@@ -270,7 +280,7 @@ class Settler:
         how = _how(report, state, failure)
         trial = self._ledger.trials.get(report.trial_id)
         if not attempts.end(connection, report.attempt_id, how, expected=OPEN_ATTEMPTS):
-            incoming.refuse(connection, report.id, "its attempt had already been given up")
+            self._refuse(connection, report, "its attempt had already been given up")
         elif trial is not None:
             self._fail(connection, trial, report.attempt_id, failure)
 
@@ -287,14 +297,11 @@ class Settler:
             trials.move(
                 connection, [trial.id], status, expected=_OPEN_TRIALS, reason=failure.message
             )
-        payload = {
-            "attempt": attempt_id,
-            "failure": failure.kind,
-            "message": failure.message,
-            "again": again,
-        }
-        row = events.row(self._store.experiment_id, "failure", payload, trial_id=trial.id)
-        events.append(connection, [row])
+        payload = {"failure": failure.kind, "message": failure.message, "again": again}
+        self._log(connection, EventKind.FAILURE, trial, attempt_id, payload)
+        if not again and status == TrialStatus.FAILED:
+            told: dict[str, Any] = {"means": None, "sems": {}}
+            self._log(connection, EventKind.TELL, trial, attempt_id, told)
         self._effects.append(lambda: self._has_failed(trial, attempt_id, failure, again=again))
 
     def _has_failed(
@@ -334,11 +341,26 @@ class Settler:
         told = Observation(trial=index, point=point, means=means, sems=sems)
         self._ledger.news.append(told)
 
-    def _record(
-        self, connection: Transaction, kind: str, report: Incoming, payload: dict[str, Any]
+    def _refuse(self, connection: Transaction, report: Incoming, reason: str) -> None:
+        incoming.refuse(connection, report.id, reason)
+        payload = {"report": report.kind, "reason": reason}
+        self._log(connection, EventKind.REFUSED, report, report.attempt_id, payload)
+
+    def _log(
+        self,
+        connection: Transaction,
+        kind: EventKind,
+        about: Incoming | OpenTrial,
+        attempt_id: int,
+        payload: dict[str, Any],
     ) -> None:
-        full = {"trial_index": report.trial_index, "attempt": report.attempt_id, **payload}
-        row = events.row(self._store.experiment_id, kind, full, trial_id=report.trial_id)
+        """Write down what was decided about an attempt, with the decision."""
+        if isinstance(about, OpenTrial):
+            key, index = about.id, about.index
+        else:
+            key, index = about.trial_id, about.trial_index
+        full = {"trial_index": index, "attempt": attempt_id, **payload}
+        row = events.row(self._store.experiment_id, kind, full, trial_id=key)
         events.append(connection, [row])
 
 

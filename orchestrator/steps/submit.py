@@ -16,10 +16,11 @@ from pathlib import Path
 from db.records import Assignment
 from db.sql import attempts, events, trials
 from db.sql.attempts import End, NewAttempt
-from db.sql.store import Store
+from db.sql.store import Store, Transaction
 from db.states import (
     OPEN_SUBMISSIONS,
     AttemptState,
+    EventKind,
     FailureClass,
     SubmissionState,
     TrialStatus,
@@ -251,6 +252,8 @@ class Submitter:
                 connection, submission.id, state, expected=OPEN_SUBMISSIONS, job_id=array_job
             )
             attempts.submitted(connection, jobs)
+            if submission.state == SubmissionState.UNCLEAR:
+                self._log(connection, submission, state, f"found as job {array_job}")
         for attempt in mine:
             if attempt is not None:
                 attempt.job_id = jobs[attempt.id]
@@ -265,6 +268,7 @@ class Submitter:
             state = SubmissionState.UNCLEAR
             expected = (SubmissionState.PREPARED,)
             attempts.answer(connection, submission.id, state, expected=expected, message=message)
+            self._log(connection, submission, state, message)
         submission.state = SubmissionState.UNCLEAR
         submission.since = time.monotonic()
         self._note("submission unclear", level="warning", job=submission.job_name, why=message)
@@ -308,15 +312,30 @@ class Submitter:
                 for key in withdrawn
                 if attempts.end(connection, key, how, expected=(AttemptState.PLANNED,))
             ]
-            payload = {"token": submission.token, "state": state, "message": why}
-            row = events.row(self._store.experiment_id, "submission", payload)
-            events.append(connection, [row])
+            self._log(connection, submission, state, why)
         self._ledger.submissions.pop(submission.id, None)
         for key in reversed(again):
             attempt = self._ledger.attempts.pop(key, None)
             if attempt is not None:
                 self._ledger.trials[attempt.trial_id].failures.append(FailureClass.SUBMIT)
                 self._ledger.waiting.appendleft(attempt.trial_id)
+
+    def _log(
+        self,
+        connection: Transaction,
+        submission: OpenSubmission,
+        state: SubmissionState,
+        message: str,
+    ) -> None:
+        """Write down what became of a call that was not simply accepted."""
+        payload = {
+            "token": submission.token,
+            "state": state,
+            "message": message,
+            "attempts": submission.attempt_ids,
+        }
+        row = events.row(self._store.experiment_id, EventKind.SUBMISSION, payload)
+        events.append(connection, [row])
 
     def _take_back(self, attempt_id: int) -> bool:
         """Whether nobody can claim an attempt through the spool any more."""

@@ -226,6 +226,18 @@ def test_a_process_that_dies_again_before_it_answered_stays_dead(
     assert "SIGKILL" in str(error_of(answer_of(process)))
 
 
+def test_a_process_that_dies_again_and_again_while_idle_is_started_by_the_next_ask(
+    process: GeneratorProcess,
+) -> None:
+    for _ in range(2):
+        os.kill(child_of(os.getpid()), signal.SIGKILL)
+        select.select([process], [], [], 10)
+        assert process.poll() is None
+    assert not process.is_alive()
+    assert batch_of(process, "UNIFORM", ask()).points
+    assert process.incarnation > 2
+
+
 def test_a_process_that_cannot_be_started_answers_with_the_reason(tmp_path: Path) -> None:
     with GeneratorProcess(PLANE, ONE, log_path=tmp_path / "no" / "folder" / "log") as process:
         process.ask("UNIFORM", ask())

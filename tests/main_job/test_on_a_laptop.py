@@ -23,6 +23,13 @@ def test_a_search_ends_with_the_best_trial_and_what_to_do_next(laptop: Place) ->
     assert all(row["x"] == row["RESULT"] for row in rows)
 
 
+def test_the_database_of_an_ended_search_is_one_file(laptop: Place) -> None:
+    """Nothing waits in a write-ahead log, which a copy of the file would lack."""
+    laptop.run(*SEARCH, "--max_eval", "3", "--run_program", "echo RESULT: %(x)")
+    folder = laptop.folder / "runs" / "small" / "1"
+    assert [path.name for path in folder.glob("database.db*")] == ["database.db"]
+
+
 def test_the_same_seed_gives_the_same_random_points(laptop: Place) -> None:
     words = ("--max_eval", "6", "--model", "SOBOL", "--run_program", "echo RESULT: %(x)")
     laptop.run(*SEARCH, *words)

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -43,7 +44,7 @@ def test_sixty_trials_run_once_each_and_are_what_slurm_says(
 ) -> None:
     output = login_node.run(*COMMAND, "--db_url", postgres_url)
     assert "60 completed" in output
-    attempts = [dict(row) for row in _attempts(postgres_url)]
+    attempts: list[dict[str, Any]] = [dict(row) for row in _attempts(postgres_url)]
     assert len(attempts) == TRIALS
     assert {row["state"] for row in attempts} == {"SUCCEEDED"}
     assert {row["number"] for row in attempts} == {1}
@@ -53,15 +54,20 @@ def test_sixty_trials_run_once_each_and_are_what_slurm_says(
     _assert_accounting_agrees(slurm_cluster, attempts)
     starts = [_seconds(row["measured"]["program_started_at"]) for row in attempts]
     ends = [_seconds(row["measured"]["program_ended_at"]) for row in attempts]
+    handed = [row["submitted_at"].timestamp() for row in attempts]
     gap = longest_gap(starts, ends, SLOTS)
+    # Slurm starts a job in its own rounds, about one a second: the second figure is without them.
     print(f"longest idle time of a slot while trials remained: {gap:.2f} s")
+    print(
+        f"the same until the next job was handed to Slurm: {longest_gap(handed, ends, SLOTS):.2f} s"
+    )
     assert gap < HANGS_SECONDS
 
 
 def _attempts(url: str) -> list[sa.RowMapping]:
     query = sa.text(
         "SELECT t.index, t.status, t.parameters, a.state, a.number, a.slurm_job_id, a.host,"
-        " a.measured, (SELECT count(*) FROM outcome o WHERE o.trial_id = t.id) AS outcomes"
+        " a.submitted_at, a.measured, (SELECT count(*) FROM outcome o WHERE o.trial_id = t.id) AS outcomes"
         " FROM trial t JOIN attempt a ON a.trial_id = t.id ORDER BY t.index"
     )
     engine = make_engine(url)

@@ -107,6 +107,19 @@ def test_a_finished_search_goes_on_with_more_trials(laptop: Place) -> None:
     assert code == 2, output
 
 
+def test_the_database_is_one_whole_file_when_the_head_has_ended(laptop: Place) -> None:
+    run_dir = laptop.folder / "runs" / "stop" / "1"
+    laptop.run(*LOCAL, "--run_program", "echo RESULT: %(x)")
+    assert [path.name for path in run_dir.glob("database.db*")] == ["database.db"]
+    before = len(lines_of(run_dir / "head.log"))
+    started = laptop.start("resume", "stop", "--max_eval", "1000")
+    wait_until(lambda: len(lines_of(run_dir / "head.log")) > before)
+    started.interrupt()
+    code, output = started.wait(30)
+    assert code == 130, output
+    assert [path.name for path in run_dir.glob("database.db*")] == ["database.db"]
+
+
 @pytest.mark.slurm
 def test_sigterm_leaves_jobs_running_and_resume_adopts_them(login_node: Place) -> None:
     started = login_node.start(*ON_SLURM, *LATER, "--run_program", SLOW)

@@ -8,7 +8,14 @@ from typing import Any
 
 from db.states import ENDED_JOBS, JobState
 from orchestrator.cluster.base import Answer, AnswerKind, JobStatus, Order
-from orchestrator.generators.base import Ask, Batch, GeneratorError, Observation, Point
+from orchestrator.generators.base import (
+    Ask,
+    Batch,
+    GeneratorDeathError,
+    GeneratorError,
+    Observation,
+    Point,
+)
 from orchestrator.generators.process import Answer as Generated
 
 
@@ -106,10 +113,13 @@ class ScriptedCluster:
 class ScriptedGenerator:
     """A generator process that answers at once with new points, unless it is told otherwise."""
 
+    incarnation = 1
+
     def __init__(self) -> None:
         self.told: list[Observation] = []
         self.asked: list[tuple[str, Ask]] = []
         self.error: str | None = None
+        self.has_died = False
         self.is_slow = False
         self.fewer = 0
         self._count = 0
@@ -135,7 +145,8 @@ class ScriptedGenerator:
             return None
         (generator, ask), self._out = self._out, None
         if self.error is not None:
-            result: Batch | GeneratorError = GeneratorError(self.error)
+            kind = GeneratorDeathError if self.has_died else GeneratorError
+            result: Batch | GeneratorError = kind(self.error)
         else:
             count = max(1, ask.count - self.fewer)
             points: list[Point] = [{"x": (self._count + i) / 1024} for i in range(count)]

@@ -70,6 +70,9 @@ def test_a_failure_and_a_late_result_may_come_together(world: World, workers: li
     workers[0].end()
     world.ticks(2)
     assert status_of(world, 0) == "COMPLETED"
+    # An attempt that had failed before it could be superseded is not on record as superseded.
+    superseded = [state for state, _ in attempts_of(world, 0)].count("SUPERSEDED")
+    assert len(world.rows("event", kind="superseded")) == superseded
 
 
 def test_a_late_failure_of_an_attempt_that_was_given_up_is_kept_and_not_used(

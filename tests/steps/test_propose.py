@@ -46,8 +46,8 @@ def test_a_generation_says_what_was_asked_and_given(world: World) -> None:
     assert row["state"] == {"drawn": 2}
     assert [trial["parameters"] for trial in world.rows("trial")] == [{"x": 0.0}, {"x": 1 / 1024}]
     assert {trial["generation_id"] for trial in world.rows("trial")} == {row["id"]}
-    (event,) = [event for event in world.rows("event") if event["kind"] == "ask"]
-    assert event["payload"]["points"] == [{"x": 0.0}, {"x": 1 / 1024}]
+    (event,) = world.rows("event", kind="ask")
+    assert event["payload"]["trials"] == [0, 1]
 
 
 def test_never_more_trials_than_were_asked_for(make_world: MakeWorld) -> None:
@@ -201,6 +201,20 @@ def test_without_any_generator_the_search_ends_with_the_reason(world: World) -> 
     world.model.error = "no point meets the constraints"
     with pytest.raises(GeneratorError, match="no point meets the constraints"):
         world.ticks(5)
+
+
+def test_a_process_that_died_while_it_was_asked_for_sobol_does_not_end_the_search(
+    world: World,
+) -> None:
+    world.model.is_slow = True
+    world.tick()
+    world.model.is_slow, world.model.error = False, "the generator process was killed by SIGKILL"
+    world.model.has_died = True
+    world.tick()
+    assert world.noted("generator failed")[0]["generator"] == "SOBOL"
+    world.model.error = None
+    finish(world)
+    assert world.statuses() == ["COMPLETED"] * 4
 
 
 def test_points_are_made_ahead_for_a_model_that_thinks_longer_than_its_share(

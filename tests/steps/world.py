@@ -138,7 +138,8 @@ class World:
 
     def _new_experiment(self) -> NewExperiment:
         rows = [{"name": each.name, "minimize": each.minimize} for each in self.spec.objectives]
-        return replace(new_experiment(), objectives=rows)
+        nodes = [node.model_dump(mode="json") for node in self.spec.strategy.nodes]
+        return replace(new_experiment(), objectives=rows, nodes=nodes)
 
     def start_head(self) -> None:
         """Start a head, the first one or the next after one that died."""
@@ -254,9 +255,14 @@ class World:
 
     def claim_all(self) -> list[Worker]:
         """Let a worker begin for each task that has none yet."""
+        found = self.claim_all_quietly()
+        self.tick()
+        return found
+
+    def claim_all_quietly(self) -> list[Worker]:
+        """The same, and the head has not seen it yet."""
         places = [(order, index) for order in self.cluster.orders for index in range(order.size)]
         found = [self.claim(order, index) for order, index in places]
-        self.tick()
         return [worker for worker in found if worker is not None]
 
     def deliver(self, message: ReportMessage) -> None:

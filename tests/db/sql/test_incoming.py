@@ -11,15 +11,18 @@ import sqlalchemy as sa
 from db.errors import DatabaseError, DatabaseUnavailable
 from db.sql import attempts, engine, events, experiments, generations, incoming, trials
 from db.sql.attempts import NewAttempt
+from db.sql.generations import LastState
 from db.sql.tables import Artifact, Event, Metric, Report, table_of
 from db.states import (
     OPEN_ATTEMPTS,
     AttemptState,
+    EventKind,
     ExperimentStatus,
     FailureClass,
     ReportKind,
     TrialStatus,
 )
+from tests.db.sql.kinds import only
 from tests.db.sql.samples import NOW, TRIALS, Sample, fill, new_generation
 
 METRIC = {
@@ -105,9 +108,8 @@ def test_a_burst_of_reports_is_dealt_with_in_pieces(
     assert seen == [0, 1, 2, 3, 4]
 
 
+@only("postgres", "mysql")
 def test_a_report_that_commits_late_with_a_lower_key_is_not_skipped(sample: Sample) -> None:
-    if sample.engine.dialect.name != "postgresql":
-        pytest.skip("SQLite has one writer at a time")
     late = sample.engine.connect()
     incoming.store(late, [a_report(sample, 0)])
     with sample.store.write() as connection:
@@ -173,7 +175,7 @@ def test_results_come_in_the_order_of_the_ends_with_all_objectives(sample: Sampl
         assert not trials.has_outcome(connection, sample.trial_ids[0])
         key = [sample.trial_ids[1]]
         trials.move(connection, key, TrialStatus.ABANDONED, expected=tuple(TrialStatus))
-        found = trials.results(connection, sample.store.experiment_id)
+        found = list(trials.results(connection, sample.store.experiment_id))
     assert [result.index for result in found] == [2, 0]
     assert found[0].means == {"LOSS": 1e-300, "ACC": 1 / 3}
     assert list(found[0].means) == ["LOSS", "ACC"]
@@ -234,7 +236,8 @@ def test_a_generator_goes_on_from_the_last_state_that_it_gave(sample: Sample) ->
             new = new_generation(number, produced=produced, state=state)
             generations.insert(connection, key, new)
         generations.insert(connection, key, new_generation(3, generator="TPE", state=None, node=1))
-        assert generations.last_states(connection, key) == {"SOBOL": {"drawn": 5}}
+        last = LastState(number=1, state={"drawn": 5})
+        assert generations.last_states(connection, key) == {"SOBOL": last}
         assert generations.next_number(connection, key) == 4
         assert generations.proposed_by_node(connection, key) == {0: TRIALS}
 
@@ -242,7 +245,7 @@ def test_a_generator_goes_on_from_the_last_state_that_it_gave(sample: Sample) ->
 def test_an_experiment_comes_back_as_it_was_stored(sample: Sample) -> None:
     key = sample.store.experiment_id
     with sample.store.write() as connection:
-        experiments.set_spec(connection, key, {"max_eval": 3})
+        experiments.set_spec(connection, key, {"max_eval": 3}, reason="resume")
         found = experiments.get(connection, key)
         assert experiments.last_run_number(connection, "e") == 1
         assert experiments.last_run_number(connection, "nobody") == 0
@@ -255,7 +258,7 @@ def test_an_experiment_comes_back_as_it_was_stored(sample: Sample) -> None:
 def test_events_are_kept_in_their_order(sample: Sample) -> None:
     key = sample.store.experiment_id
     with sample.store.write() as connection:
-        events.append(connection, [events.row(key, "ask", {"n": n}) for n in range(3)])
+        events.append(connection, [events.row(key, EventKind.ASK, {"n": n}) for n in range(3)])
         events.append(connection, [])
         rows = connection.execute(sa.select(Event.payload).order_by(Event.id)).scalars().all()
     assert rows == [{"n": 0}, {"n": 1}, {"n": 2}]
@@ -273,15 +276,32 @@ def test_a_reader_blocks_no_writer(sample: Sample) -> None:
     assert sample.trial_status() == TrialStatus.FAILED
 
 
+@only("sqlite")
 def test_a_writer_that_waits_too_long_is_told_to_try_again(
     sample: Sample, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if sample.engine.dialect.name != "sqlite":
-        pytest.skip("PostgreSQL locks rows")
     monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0.05)
     impatient = engine.make_engine(url)
     with sample.store.write(), pytest.raises(DatabaseUnavailable, match="locked"):
         write_with(impatient)
+
+
+@only("mysql")
+def test_a_row_that_stays_locked_too_long_is_worth_another_try(sample: Sample) -> None:
+    with sample.store.write() as holding:
+        change_all(holding)
+        with pytest.raises(DatabaseUnavailable, match="Lock wait timeout"):
+            change_impatiently(sample.engine)
+
+
+def change_all(connection: sa.Connection) -> None:
+    connection.execute(sa.text("UPDATE trial SET status_reason = 'x'"))
+
+
+def change_impatiently(other: sa.Engine) -> None:
+    with engine.translated(), other.begin() as connection:
+        connection.execute(sa.text("SET SESSION innodb_lock_wait_timeout = 1"))
+        change_all(connection)
 
 
 def write_with(other: sa.Engine) -> None:
