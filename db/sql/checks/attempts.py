@@ -1,0 +1,158 @@
+"""Invariants of attempts and of the submissions that carry them, at any instant."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from db.sql.checks.base import Check, word_of
+from db.sql.tables import Attempt, Outcome, Submission, Trial, table_of
+from db.states import OPEN_ATTEMPTS, OPEN_SUBMISSIONS, AttemptState, SubmissionState
+
+_trial = table_of(Trial)
+_attempt = table_of(Attempt)
+_other = _attempt.alias("other")
+_submission = table_of(Submission)
+_outcome = table_of(Outcome)
+_index = _trial.c.index.label("trial")
+_number = _attempt.c.number.label("attempt")
+_state = word_of(_attempt.c.state).label("state")
+_call = sa.func.coalesce(word_of(_submission.c.state), "missing").label("call")
+
+_of_trial = sa.join(_attempt, _trial, _trial.c.id == _attempt.c.trial_id)
+_carried_by = _of_trial.outerjoin(_submission, _submission.c.id == _attempt.c.submission_id)
+_is_open = _attempt.c.state.in_(OPEN_ATTEMPTS)
+_carried = (
+    sa.select(sa.func.count())
+    .where(_attempt.c.submission_id == _submission.c.id)
+    .correlate(_submission)
+    .scalar_subquery()
+)
+_gave_outcome = sa.exists().where(_outcome.c.attempt_id == _attempt.c.id).correlate(_attempt)
+_is_one_of_several = (
+    sa.exists()
+    .where(
+        _other.c.trial_id == _attempt.c.trial_id,
+        _other.c.id != _attempt.c.id,
+        _other.c.state == AttemptState.SUCCEEDED,
+    )
+    .correlate(_attempt)
+)
+
+CHECKS = (
+    Check(
+        name="two-succeeded-attempts",
+        says="has {count} SUCCEEDED attempts; it should have one at most",
+        query=sa.select(_index, sa.func.count().label("count"))
+        .select_from(_of_trial)
+        .where(_attempt.c.state == AttemptState.SUCCEEDED)
+        .group_by(_trial.c.experiment_id, _trial.c.index, _attempt.c.trial_id)
+        .having(sa.func.count() > 1),
+        experiment=_trial.c.experiment_id,
+    ),
+    Check(
+        name="two-live-attempts",
+        says="has {count} attempts that may run (PLANNED, SUBMITTED, STARTED); it should have one "
+        "at most",
+        query=sa.select(_index, sa.func.count().label("count"))
+        .select_from(_of_trial)
+        .where(_is_open)
+        .group_by(_trial.c.experiment_id, _trial.c.index, _attempt.c.trial_id)
+        .having(sa.func.count() > 1),
+        experiment=_trial.c.experiment_id,
+    ),
+    Check(
+        name="succeeded-without-outcome",
+        says="SUCCEEDED, but its trial has no outcome from it",
+        query=sa.select(_index, _number)
+        .select_from(_of_trial)
+        .where(
+            _attempt.c.state == AttemptState.SUCCEEDED, sa.not_(_gave_outcome | _is_one_of_several)
+        ),
+        experiment=_trial.c.experiment_id,
+    ),
+    Check(
+        name="planned-without-submission",
+        says="is PLANNED in a submission that is {call}; it should be PREPARED or UNCLEAR",
+        query=sa.select(_index, _number, _call)
+        .select_from(_carried_by)
+        .where(
+            _attempt.c.state == AttemptState.PLANNED,
+            _submission.c.id.is_(None) | _submission.c.state.not_in(OPEN_SUBMISSIONS),
+        ),
+        experiment=_trial.c.experiment_id,
+    ),
+    Check(
+        name="submitted-without-job",
+        says="is SUBMITTED in a submission that is {call}; it should be ACCEPTED",
+        query=sa.select(_index, _number, _call)
+        .select_from(_carried_by)
+        .where(
+            _attempt.c.state == AttemptState.SUBMITTED,
+            _submission.c.id.is_(None) | (_submission.c.state != SubmissionState.ACCEPTED),
+        ),
+        experiment=_trial.c.experiment_id,
+    ),
+    # A worker that claimed its attempt proves that there is a job, whatever sbatch had said.
+    Check(
+        name="started-without-job",
+        says="is STARTED in a submission that is REFUSED: a job runs that Slurm denied",
+        query=sa.select(_index, _number)
+        .select_from(_carried_by)
+        .where(
+            _attempt.c.state == AttemptState.STARTED,
+            _submission.c.state == SubmissionState.REFUSED,
+        ),
+        experiment=_trial.c.experiment_id,
+        is_warning=True,
+    ),
+    Check(
+        name="submission-of-another-experiment",
+        says="is carried by a submission of another experiment",
+        query=sa.select(_index, _number)
+        .select_from(_carried_by)
+        .where(_submission.c.experiment_id != _trial.c.experiment_id),
+        experiment=_trial.c.experiment_id,
+    ),
+    Check(
+        name="place-in-submission",
+        says="has the place {array_index} in a submission of {size}; places count from 0",
+        query=sa.select(_index, _number, _attempt.c.array_index, _submission.c.size)
+        .select_from(_carried_by)
+        .where(
+            (_attempt.c.array_index < 0) | (_attempt.c.array_index >= _submission.c.size),
+        ),
+        experiment=_trial.c.experiment_id,
+    ),
+    Check(
+        name="submission-size",
+        says="submission {token} carries {size} attempts, but {count} are on record",
+        query=sa.select(_submission.c.token, _submission.c.size, _carried.label("count")).where(
+            _carried < _submission.c.size
+        ),
+        experiment=_submission.c.experiment_id,
+    ),
+    Check(
+        name="attempt-times",
+        says="is {state} with started_at {started_at} and ended_at {ended_at}; it should have the "
+        "times of its state",
+        query=sa.select(_index, _number, _state, _attempt.c.started_at, _attempt.c.ended_at)
+        .select_from(_of_trial)
+        .where(
+            (_is_open & _attempt.c.ended_at.is_not(None))
+            | (~_is_open & _attempt.c.ended_at.is_(None))
+            | ((_attempt.c.state == AttemptState.STARTED) & _attempt.c.started_at.is_(None))
+        ),
+        experiment=_trial.c.experiment_id,
+    ),
+    Check(
+        name="failure-without-class",
+        says="is {state} without a failure class; it should say why",
+        query=sa.select(_index, _number, _state)
+        .select_from(_of_trial)
+        .where(
+            _attempt.c.state.in_((AttemptState.FAILED, AttemptState.LOST, AttemptState.CANCELLED)),
+            _attempt.c.failure_class.is_(None),
+        ),
+        experiment=_trial.c.experiment_id,
+    ),
+)
