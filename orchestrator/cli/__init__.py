@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
+
+# The reader of a pipe has seen enough, or a terminal is gone.
+_NOBODY_READS = (errno.EPIPE, errno.EIO)
 
 
 def main(words: Sequence[str]) -> int:
@@ -13,18 +17,46 @@ def main(words: Sequence[str]) -> int:
     Args:
         words: What stands after `headway`.
     """
-    from orchestrator.cli.commands import dispatch
-
     try:
-        return dispatch(list(words))
+        return _run(words)
     except BrokenPipeError:
-        # The reader of a pipe has seen enough; Python would complain when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # the reader of a pipe has seen enough
         return 0
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 - the last border before the user
         return _report(error)
+
+
+def _run(words: Sequence[str]) -> int:
+    """Run one command line to its last line of output, which is written here and not at exit."""
+    from orchestrator.cli.commands import dispatch
+
+    try:
+        code = dispatch(list(words))
+    except SystemExit as ended:  # argparse, after --help
+        code = int(ended.code or 0)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        if error.errno not in _NOBODY_READS:
+            raise
+        _drop_output()
+    return code
+
+
+def _drop_output() -> None:
+    """Forget what cannot be written: Python would try again at exit, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _is_output_lost() -> bool:
+    """Whether standard output takes nothing: its disk is full, say."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        return True
+    return False
 
 
 def _report(error: Exception) -> int:
@@ -38,6 +70,10 @@ def _report(error: Exception) -> int:
     if isinstance(error, DatabaseError):
         print(f"headway: {error}", file=sys.stderr)
         return HeadAliveError.exit_code if isinstance(error, LeaseLost) else HeadwayError.exit_code
+    if isinstance(error, OSError) and _is_output_lost():
+        print(f"headway: standard output could not be written: {error.strerror}", file=sys.stderr)
+        _drop_output()
+        return HeadwayError.exit_code
     return _unforeseen(error)
 
 

@@ -46,6 +46,8 @@ _SORTS = {
     "ended_at": "completed_at",
 }
 _GROUPS = {"WAITING": (TrialStatus.CANDIDATE, TrialStatus.STAGED)}
+# Columns of `list` that are shown if they hold anything.
+_IF_ANY = ("group", "problem")
 _BEFORE = ("trial", "status", "generator", "host", "attempts", "run_seconds")
 
 
@@ -54,15 +56,26 @@ def list_experiments(given: argparse.Namespace) -> int:
     url, _ = read_db_url(given.db_url, os.environ, Path.cwd())
     root = Path(given.run_dir or DEFAULT_RUN_DIR).expanduser().absolute()
     listed = _list_database(url) if url else list(_list_runs(root))
+    where = "this database" if url else str(root)
+    if given.group is not None:
+        listed = _of_group(listed, given.group, where)
     if given.json:
         print_json(listed, stream=sys.stdout)
     elif listed:
-        columns = [*rows.LIST_COLUMNS, *(["problem"] if any(r["problem"] for r in listed) else [])]
-        print_rows(listed, columns, stream=sys.stdout)
+        more = [column for column in _IF_ANY if any(row[column] for row in listed)]
+        print_rows(listed, [*rows.LIST_COLUMNS, *more], stream=sys.stdout)
     else:
-        where = "this database" if url else str(root)
         print(f"There is no experiment in {where}.")
     return 0
+
+
+def _of_group(listed: list[Row], group: str, where: str) -> list[Row]:
+    chosen = [row for row in listed if row["group"] == group]
+    if not chosen:
+        known = list(dict.fromkeys(row["group"] for row in listed if row["group"]))
+        hint = did_you_mean(group, known) or f"Groups there: {', '.join(known) or 'none'}."
+        raise UsageError(f"--group: no experiment in {where} belongs to {group!r}.", hint)
+    return chosen
 
 
 def _list_database(url: str) -> list[Row]:
@@ -81,7 +94,7 @@ def _list_runs(root: Path) -> Iterator[Row]:
             with open_place(place) as reader, reader.read() as connection:
                 yield _experiment_row(connection, _get(connection, place))
         except (UsageError, DatabaseError) as error:
-            yield rows.unreadable_row(card.name, card.run_number, str(folder), str(error))
+            yield rows.unreadable_row(card, str(folder), str(error))
 
 
 def _experiment_row(connection: Transaction, experiment: ExperimentRow) -> Row:
@@ -165,7 +178,8 @@ def _print_trials(found: list[Row], parameters: list[str], experiment: Experimen
     )
     flat = [headings.flatten(row) for row in found]
     if flat:
-        print_rows(flat, [*_BEFORE, *headings.titles(), *after], stream=sys.stdout)
+        titles = headings.titles()
+        print_rows(flat, [*_BEFORE, *titles, *after], stream=sys.stdout, verbatim=titles)
     else:
         print("There is no such trial." if experiment.trials else "There is no trial yet.")
 
@@ -242,7 +256,7 @@ def _print_front(front: list[Row], experiment: ExperimentRow) -> None:
     )
     flat = [headings.flatten({**row, "infos": {}}) for row in front]
     columns = ["trial", *headings.results.values(), *headings.parameters.values()]
-    print_rows(flat, columns, stream=sys.stdout)
+    print_rows(flat, columns, stream=sys.stdout, verbatim=headings.titles())
 
 
 def show(given: argparse.Namespace) -> int:

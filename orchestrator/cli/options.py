@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 from orchestrator.cli.quantities import mebibytes, minutes, span, text, whole
+from orchestrator.cli.timecodes import group
 from orchestrator.cli.words import SEPARATOR, Takes, canonical_words
 from orchestrator.errors import UsageError
 from orchestrator.spec.limits import LARGEST_SEED
@@ -157,8 +158,14 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         ),
         Option("description", "free text, kept with the experiment", "TEXT"),
         Option("participant", "whom or what is studied", "TEXT"),
-        Option("group", "name for experiments that belong together", "NAME"),
-        _several("metadata", "your own keys and values", "KEY=VALUE"),
+        Option(
+            "group",
+            "name for experiments that belong together; time codes such as %%Y_%%U_%%a stand for "
+            "the local time of the start",
+            "TEXT",
+            group,
+        ),
+        _several("metadata", "your own keys, each with a text", "KEY=VALUE"),
     ),
     "what is shown": (
         _flag("dryrun", "print the plan and the job script; start nothing"),
@@ -241,21 +248,21 @@ def make_parser() -> RunParser:
         allow_abbrev=False,
     )
     for title, options in GROUPS.items():
-        group = parser.add_argument_group(title)
+        titled = parser.add_argument_group(title)
         for option in options:
-            _add(group, option)
+            _add(titled, option)
     return parser
 
 
-def _add(group: argparse._ArgumentGroup, option: Option) -> None:
+def _add(titled: argparse._ArgumentGroup, option: Option) -> None:
     name = f"--{option.name}"
     if option.takes is Takes.NOTHING:
         target, value = option.target or option.name, not option.target
-        group.add_argument(
+        titled.add_argument(
             name, dest=target, action="store_const", const=value, default=None, help=option.help
         )
     elif option.takes is Takes.SEVERAL:
-        group.add_argument(
+        titled.add_argument(
             name,
             metavar=option.metavar,
             action="append",
@@ -264,7 +271,7 @@ def _add(group: argparse._ArgumentGroup, option: Option) -> None:
             help=option.help,
         )
     else:
-        group.add_argument(name, metavar=option.metavar, type=option.read, help=option.help)
+        titled.add_argument(name, metavar=option.metavar, type=option.read, help=option.help)
 
 
 def _split(joined: str) -> list[str]:

@@ -12,11 +12,13 @@ import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from orchestrator.cli.notices import local_notices, notices
+from orchestrator.cli import timecodes
+from orchestrator.cli.notices import local_notices, notices, storage_notices
 from orchestrator.cli.places import read_db_url, read_run_root
 from orchestrator.cli.programs import check_program, read_program
 from orchestrator.cli.searches import read_space, read_strategy, space_notices
@@ -92,10 +94,11 @@ def read_request(
         cwd=cwd,
     )
     db_url, db_notices = read_db_url(namespace.db_url, environment, cwd)
+    run_root = read_run_root(namespace.run_dir, cwd)
     return RunRequest(
         spec=spec,
         db_url=db_url,
-        run_root=read_run_root(namespace.run_dir, cwd),
+        run_root=run_root,
         follow=bool(namespace.follow),
         dryrun=bool(namespace.dryrun),
         show_generate_time_table=bool(namespace.show_generate_time_table),
@@ -106,6 +109,7 @@ def read_request(
             *strategy_notices,
             *space_notices(space, namespace.max_eval),
             *db_notices,
+            *storage_notices(db_url, run_root),
         ),
     )
 
@@ -170,7 +174,7 @@ def _pairs(option: str, given: Sequence[Sequence[str]]) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for word in (word for words in given for word in words):
         key, equals, value = word.partition("=")
-        if not (key and equals):
+        if not (key.strip() and equals):
             raise UsageError(f"{option}: {word!r} is not of the form KEY=VALUE")
         if key in pairs:
             raise UsageError(f"{option}: {key!r} is there twice")
@@ -201,11 +205,16 @@ def _make_spec(namespace: argparse.Namespace, *, parts: _Parts, cwd: Path) -> Ex
             description=namespace.description,
             participant=namespace.participant,
             user_metadata=_pairs("--metadata", namespace.metadata),
-            group=namespace.group,
+            group=_read_group(namespace.group),
             timing=parts.timing,
         )
     except ValidationError as error:
         raise usage_error("--result_names", error) from None
+
+
+def _read_group(text: str | None) -> str | None:
+    """Put the time of the start into a group's name, once for all."""
+    return None if text is None else timecodes.expand(text, datetime.now().astimezone())
 
 
 def _default_parallel(executor: Executor) -> int:

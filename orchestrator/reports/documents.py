@@ -7,25 +7,37 @@ import csv
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TextIO
 
 from db.errors import DatabaseError
+from db.export.lines import line_writer
 from db.spool.layout import write_whole
-from db.sql.reading import experiments, trials
+from db.sql.reading import wide
+from db.sql.reading.fields import Column, unique_titles
 from db.sql.reading.reader import Reader
-from db.sql.reading.trials import TrialRow
-from orchestrator.reports.rows import Headings, trial_row
 
 SPEC_FILE = "spec.json"
 RESULTS_FILE = "results.csv"
-_BEFORE = ("trial_index", "status", "generator", "host", "attempts")
-_AFTER = ("start_time", "end_time", "run_time_seconds", "exit_code", "reason")
-# So many trials are read in one transaction, and held in memory at once.
-_PAGE = 1000
+# Titles in results.csv (OmniOpt2's, where it has the column) and in the table of trials.
+_BEFORE = {
+    "trial_index": "trial",
+    "status": "status",
+    "generator": "generator",
+    "host": "host",
+    "attempts": "attempts",
+}
+_GROUPS = {"parameters": "parameter", "results": "result", "infos": "info"}
+_AFTER = {
+    "start_time": "started_at",
+    "end_time": "ended_at",
+    "run_time_seconds": "run_seconds",
+    "exit_code": "exit_code",
+    "reason": "reason",
+}
 SHORTEST_PAUSE_SECONDS = 10.0
 # Writing takes at most this share of the time, however long the table has grown.
 _SHARE = 0.05
@@ -96,7 +108,6 @@ class ResultsFile:
         self._experiment_id = experiment_id
         self._note = note
         self._next = 0.0
-        self._infos: dict[str, None] = {}
 
     def update(self, *, force: bool = False) -> bool:
         """Write the file if it is due; the pause between two writings grows with their length.
@@ -123,68 +134,29 @@ class ResultsFile:
         return True
 
     def _write(self) -> None:
-        """Write all rows; once more if trials had extra columns that nobody knew before."""
-        known = -1
-        while known < len(self._infos):
-            known = len(self._infos)
-            with _replacing(self.path) as stream:
-                self._write_rows(stream)
-
-    def _write_rows(self, stream: TextIO) -> None:
-        headings = self._headings()
-        columns = [*_BEFORE, *headings.titles(), *_AFTER]
-        writer = csv.DictWriter(stream, columns, lineterminator="\n")
-        writer.writeheader()
-        for trial in self._trials():
-            row = trial_row(trial)
-            self._infos |= dict.fromkeys(row["infos"])
-            writer.writerow(_document_row(row, headings))
-
-    def _headings(self) -> Headings:
         with self._reader.read() as connection:
-            experiment = experiments.find(connection, self._experiment_id)
-            parameters = experiments.parameters(connection, self._experiment_id)
-        return Headings.choose(
-            fixed=(*_BEFORE, *_AFTER),
-            parameters=[parameter.name for parameter in parameters],
-            results=[objective.name for objective in experiment.objectives] if experiment else [],
-            infos=list(self._infos),
-        )
-
-    def _trials(self) -> Iterator[TrialRow]:
-        with self._reader.read() as connection:
-            keys = trials.keys(connection, self._experiment_id)
-        for start in range(0, len(keys), _PAGE):
-            with self._reader.read() as connection:
-                page = trials.rows(connection, keys[start : start + _PAGE])
-            yield from page
+            table = wide.trials(connection, self._experiment_id)
+        columns, places = _chosen(table.columns)
+        pick, form = itemgetter(*places), line_writer(columns)
+        with _replacing(self.path) as stream:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(column.name for column in columns)
+            for page in table.pages(self._reader.read):
+                writer.writerows(map(form, map(pick, page)))
 
 
-def _document_row(row: Mapping[str, Any], headings: Headings) -> dict[str, object]:
-    """Return the line of one trial; what is not known is empty."""
-    flat = headings.flatten(
-        {
-            "trial_index": row["trial"],
-            "start_time": row["started_at"],
-            "end_time": row["ended_at"],
-            "run_time_seconds": row["run_seconds"],
-            **{name: row[name] for name in (*_BEFORE[1:], "exit_code", "reason")},
-            **{name: row[name] for name in ("parameters", "results", "infos")},
-        }
-    )
-    return {title: _field(value) for title, value in flat.items()}
-
-
-def _field(value: object) -> object:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case datetime():
-            return value.astimezone(UTC).isoformat(timespec="microseconds")
-        case str():
-            return value.replace("\0", "")
-        case _:
-            return value
+def _chosen(table: Sequence[Column]) -> tuple[list[Column], list[int]]:
+    """Return the columns of results.csv under its own titles, and where each is in the table."""
+    place = {column.name: at for at, column in enumerate(table)}
+    taken = {*_BEFORE, *_AFTER}
+    chosen = [(title, place[name]) for title, name in _BEFORE.items()]
+    for group, prefix in _GROUPS.items():
+        own = [at for at, column in enumerate(table) if column.group == group]
+        titles = unique_titles(taken, prefix, [table[at].key for at in own])
+        chosen += zip(titles, own, strict=True)
+    chosen += [(title, place[name]) for title, name in _AFTER.items()]
+    columns = [replace(table[at], name=title) for title, at in chosen]
+    return columns, [at for _, at in chosen]
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from db.sql.reading.experiments import ObjectiveRow
-from db.sql.reading.outcomes import News
+from db.sql.reading.outcomes import News, Overview
 from orchestrator.spec.objectives import Objective, pareto_front
 
 _Scored = tuple[int, tuple[float, ...]]
@@ -40,6 +40,14 @@ class History:
         # (number of the trial in the order of acceptance, value) of each new best of the first
         self._steps: list[tuple[int, float]] = []
         self._front: list[_Scored] = []
+
+    def begin(self, overview: Overview) -> None:
+        """Take note of all that there is so far, of the only objective."""
+        self.count, self.last_id = overview.count, overview.last_id
+        self._steps = [(moment, value) for moment, _, value in overview.steps]
+        self.best = tuple(
+            Best(self._rows[0], value, index) for _, index, value in overview.steps[-1:]
+        )
 
     def add(self, news: News) -> None:
         """Take note of outcomes that were accepted since the last call."""

@@ -6,14 +6,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from db.sql.reading import trials
 from db.sql.reading.activity import FailureCount
 from db.sql.reading.detail import TrialDetail
 from db.sql.reading.experiments import ExperimentRow
+from db.sql.reading.fields import unique_titles
 from db.sql.reading.outcomes import Scored
 from db.sql.reading.trials import TellingAttempt, TrialRow
 from db.states import TrialStatus
 
 if TYPE_CHECKING:
+    from orchestrator.reports.documents import RunCard
     from orchestrator.reports.snapshot import Snapshot
 
 Row = dict[str, Any]
@@ -67,13 +70,22 @@ def experiment_row(experiment: ExperimentRow, best: Scored | None) -> Row:
     }
 
 
-def unreadable_row(name: str, run: int, run_dir: str, problem: str) -> Row:
-    """Return the row of a run whose database cannot be read: what it holds is not known."""
-    known = {"name": name, "run": run, "status": "UNKNOWN", "run_dir": run_dir, "problem": problem}
+def unreadable_row(card: RunCard, run_dir: str, problem: str) -> Row:
+    """Return the row of a run whose database cannot be read: how it stands is not known."""
     unknown = dict.fromkeys(
         (*counts({}), "total", "best", "best_trial", "created_at", "ended_at", "stop_reason")
     )
-    return {**unknown, "owner": None, "group": None, "description": None, **known}
+    return {
+        "name": card.name,
+        "run": card.run_number,
+        "status": "UNKNOWN",
+        **unknown,
+        "owner": None,
+        "group": card.spec.get("group"),
+        "description": card.spec.get("description"),
+        "run_dir": run_dir,
+        "problem": problem,
+    }
 
 
 def status_row(snapshot: Snapshot, failures: Sequence[FailureCount]) -> Row:
@@ -111,6 +123,8 @@ def status_row(snapshot: Snapshot, failures: Sequence[FailureCount]) -> Row:
         "owner": experiment.owner,
         "group": experiment.group,
         "description": experiment.description,
+        "participant": experiment.participant,
+        "metadata": experiment.user_metadata or {},
         "run_dir": experiment.run_dir,
     }
 
@@ -143,18 +157,13 @@ def trial_row(trial: TrialRow) -> Row:
 def run_seconds(attempt: TellingAttempt) -> float | None:
     """Return how long the program of an attempt ran; None if that is not known."""
     wall = (attempt.measured or {}).get("wall_seconds")
-    if isinstance(wall, int | float):
-        return float(wall)
-    if attempt.started_at is None or attempt.ended_at is None:
-        return None
-    return (attempt.ended_at - attempt.started_at).total_seconds()
+    return trials.run_seconds(wall, attempt.started_at, attempt.ended_at)
 
 
 def reason(trial: TrialRow) -> str | None:
     """Return why a trial has no outcome, or why its last attempt gave none."""
-    if trial.status == TrialStatus.COMPLETED:
-        return None
-    return trial.status_reason or (trial.last.failure_message if trial.last else None)
+    failure = trial.last.failure_message if trial.last else None
+    return trials.told_reason(trial.status.name, trial.status_reason, failure)
 
 
 def best_row(scored: Scored) -> Row:
@@ -176,9 +185,6 @@ def detail_row(detail: TrialDetail) -> Row:
 @dataclass(frozen=True)
 class Headings:
     """Column titles for values that users have named, so that no two columns have one title.
-
-    A name that stands for something else already gets a prefix: a parameter `host` is
-    `parameter_host`.
 
     Attributes:
         parameters: Title of each parameter, by its name.
@@ -203,14 +209,7 @@ class Headings:
         taken = set(fixed)
 
         def titles(prefix: str, names: Sequence[str]) -> dict[str, str]:
-            chosen = {}
-            for name in names:
-                title = name
-                while title in taken:
-                    title = f"{prefix}_{title}"
-                taken.add(title)
-                chosen[name] = title
-            return chosen
+            return dict(zip(names, unique_titles(taken, prefix, names), strict=True))
 
         return cls(
             parameters=titles("parameter", parameters),

@@ -177,6 +177,10 @@ class SnapshotReader:
 
     def _follow(self, connection: Transaction, experiment: ExperimentRow) -> History:
         history = self._history or History(experiment.objectives)
+        if self._history is None and len(experiment.objectives) == 1:
+            only = experiment.objectives[0]
+            count = experiment.trials.get(TrialStatus.COMPLETED, 0)
+            history.begin(outcomes.overview(connection, only, count=count, moments=COURSE))
         # What fails here leaves the history as it was, and the next look begins at the same place.
         history.add(outcomes.since(connection, experiment.objectives, history.last_id))
         self._history = history

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import Enum, IntEnum
 from typing import Any, TextIO
@@ -32,20 +32,31 @@ _STYLES = {
 }
 
 
-def print_rows(rows: Sequence[Row], columns: Sequence[str], *, stream: TextIO) -> None:
+def print_rows(
+    rows: Sequence[Row],
+    columns: Sequence[str],
+    *,
+    stream: TextIO,
+    verbatim: Collection[str] = (),
+) -> None:
     """Print rows as a table.
 
     Args:
         rows: What to print.
         columns: The fields to show, in order; a field that ends in `_seconds` is a time span.
         stream: Where to; a terminal gets lines and colours unless `NO_COLOR` is set.
+        verbatim: Columns that users have named: their names say nothing about their values, and
+            stay as they are.
     """
-    if stream.isatty():
-        _print_rich(rows, columns, stream)
-        return
-    cells = [[cell(row.get(column), column) for column in columns] for row in rows]
-    titles = [_title(column) for column in columns]
+    cells = [
+        [text(row.get(c)) if c in verbatim else cell(row.get(c), c) for c in columns]
+        for row in rows
+    ]
+    titles = [column if column in verbatim else _title(column) for column in columns]
     to_right = [_is_numeric(rows, column) for column in columns]
+    if stream.isatty():
+        _print_rich(titles, cells, to_right, stream=stream)
+        return
     for line in _aligned([titles, *cells], to_right):
         print(line, file=stream)
 
@@ -113,20 +124,24 @@ def _aligned(lines: Sequence[Sequence[str]], to_right: Sequence[bool]) -> Iterab
         yield "  ".join(padded).rstrip()
 
 
-def _print_rich(rows: Sequence[Row], columns: Sequence[str], stream: TextIO) -> None:
+def _print_rich(
+    titles: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    to_right: Sequence[bool],
+    *,
+    stream: TextIO,
+) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    titles = [_title(column) for column in columns]
-    cells = [[cell(row.get(column), column) for column in columns] for row in rows]
     widths = [max(len(entry) for entry in entries) for entries in zip(titles, *cells, strict=True)]
-    for column, title, width in zip(columns, titles, widths, strict=True):
+    for title, width, right in zip(titles, widths, to_right, strict=True):
         table.add_column(
             Text(title),
-            justify="right" if _is_numeric(rows, column) else "left",
+            justify="right" if right else "left",
             min_width=min(width, _SHORT),
             overflow="fold",
         )

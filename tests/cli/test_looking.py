@@ -22,17 +22,10 @@ import pytest
 from db.states import AttemptState, ExperimentStatus, TrialStatus
 from orchestrator.cli import looking, places
 from orchestrator.errors import HeadwayError, UsageError
+from tests.main_job.runs import HEADWAY
 from tests.reports.searches import Search, fill, local_search
 
-HEADWAY = [sys.executable, "-I", str(Path(__file__).parents[2] / "headway.py")]
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working folder, and no database in the environment."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(places.VARIABLE, raising=False)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("here")
 
 
 @pytest.fixture
@@ -308,6 +301,24 @@ def test_a_closed_pipe_is_quiet(search: Search) -> None:
     command = f"'{sys.executable}' -I '{HEADWAY[2]}' trials --json | head -n 1"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
     assert (result.stdout, result.stderr) == ("[\n", "")
+
+
+@pytest.mark.parametrize(("words", "code"), [("list", 0), ("run --help", 0), ("db check", 1)])
+def test_a_short_output_into_a_closed_pipe_is_quiet(search: Search, words: str, code: int) -> None:
+    """It waits in Python's buffer until the command ends; the exit code is the command's."""
+    command = f"'{sys.executable}' -I '{HEADWAY[2]}' {words} > >(exec true); echo $?"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (result.stdout, result.stderr) == (f"{code}\n", "")
+
+
+def test_a_full_disk_behind_the_output_is_one_line(search: Search) -> None:
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [*HEADWAY, "list"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert result.returncode == 1
+    said = "headway: standard output could not be written: No space left on device\n"
+    assert result.stderr == said
 
 
 def test_errors_have_exit_code_2_and_one_line(search: Search) -> None:

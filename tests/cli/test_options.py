@@ -4,12 +4,14 @@ import argparse
 import shlex
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestrator.cli.options import GROUPS, LATER, make_parser, parse_run
+from orchestrator.cli.timecodes import CODES, expand, group
 from orchestrator.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
@@ -99,6 +101,10 @@ def test_options_of_several_words_can_come_again() -> None:
         ("--time 1:90", "--time: '1:90' is not a time"),
         ("--detach", "--detach: is not available yet."),
         ("--orchestrator-file rules.yaml", "--orchestrator_file: is not available yet."),
+        ("--group %Q", "--group: '%Q': %Q is no time code; allowed are %a %A %w"),
+        ("--group %Y_%", "--group: '%Y_%' ends in a lone %; write %% for a percent sign"),
+        ("--group %-d", "--group: '%-d': %- is no time code"),
+        ("--group ''", "--group: it is empty"),
     ],
 )
 def test_a_wrong_word_is_named_in_one_line(line: str, text: str) -> None:
@@ -115,8 +121,8 @@ def test_the_help_names_every_option_with_its_group(capsys: pytest.CaptureFixtur
 
     shown = capsys.readouterr().out
     assert caught.value.code == 0
-    for group, options in GROUPS.items():
-        assert f"{group}:" in shown
+    for title, options in GROUPS.items():
+        assert f"{title}:" in shown
         assert all(f"--{option.name}" in shown for option in options)
     assert "examples:" in shown
 
@@ -152,3 +158,26 @@ def test_the_defaults_in_the_help_are_the_ones_in_use() -> None:
 
     assert "(default: 1)" in shown["retries"]
     assert "20 on Slurm" in shown["num_parallel_jobs"]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("sweep_%Y_%U_%a", "sweep_2030_00_Wed"),
+        ("%d.%m.%y %H:%M", "02.01.30 23:04"),
+        ("100%% %%Y", "100% %Y"),
+        ("plain", "plain"),
+    ],
+)
+def test_time_codes_in_a_group_stand_for_the_time_of_the_start(given: str, kept: str) -> None:
+    asked = parse(f"--group '{given}'").group
+
+    assert asked == given
+    assert expand(asked, datetime(2030, 1, 2, 23, 4, tzinfo=UTC)) == kept
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_time_code_that_is_allowed_works(code: str) -> None:
+    shown = expand(group(f"x%{code}"), datetime(2030, 1, 2, tzinfo=UTC))
+
+    assert shown == "x%" if code == "%" else "%" not in shown

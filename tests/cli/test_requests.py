@@ -4,6 +4,7 @@ import base64
 import os
 import shlex
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -230,3 +231,30 @@ def test_the_whole_request_is_json_but_for_the_secret(tmp_path: Path) -> None:
 
     assert spec.user_metadata == {"a": "1", "b": "x=y"}
     assert ExperimentSpec.from_json(spec.to_json()) == spec
+
+
+def test_a_group_is_named_by_the_local_time_once(tmp_path: Path) -> None:
+    spec = request(BASE + "--group w_%Y_%j", tmp_path).spec
+
+    assert spec.group in {
+        f"w_{moment:%Y_%j}"
+        for moment in (datetime.now().astimezone(), datetime.now().astimezone() - timedelta(1))
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("a", "--metadata: 'a' is not of the form KEY=VALUE"),
+        ("=1", "--metadata: '=1' is not of the form KEY=VALUE"),
+        ("' =1'", "--metadata: ' =1' is not of the form KEY=VALUE"),
+        ("a=1 --metadata a=2", "--metadata: 'a' is there twice"),
+    ],
+)
+def test_metadata_are_keys_with_a_text(given: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        request(BASE + f"--metadata {given}", tmp_path)
+
+    assert str(caught.value) == said
+    kept = request(BASE + "--metadata n=007 e= 'k=a b'", tmp_path).spec.user_metadata
+    assert kept == {"n": "007", "e": "", "k": "a b"}

@@ -1,4 +1,4 @@
-"""Searches to look at, on SQLite and on PostgreSQL."""
+"""Searches to look at, on SQLite, on PostgreSQL and on MariaDB."""
 
 from __future__ import annotations
 
@@ -11,11 +11,20 @@ from tests.cluster.postgres import PrivatePostgres
 from tests.reports.searches import Search
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgres", marks=pytest.mark.postgres),
+        pytest.param("mysql", marks=pytest.mark.mysql),
+    ]
+)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/database.db"
+        return
+    if request.param == "mysql":
+        yield request.getfixturevalue("mysql_url")
         return
     server: PrivatePostgres = request.getfixturevalue("postgres_server")
     url = server.clone()

@@ -36,6 +36,16 @@ def test_text_is_aligned_where_there_is_no_terminal() -> None:
     ]
 
 
+def test_what_users_have_named_is_shown_as_it_is() -> None:
+    stream = io.StringIO()
+    row = {"wait_seconds": 90, "batch_size": 3, "bytes": 2048, "run_seconds": 90}
+    print_rows([row], list(row), stream=stream, verbatim=["wait_seconds", "batch_size", "bytes"])
+    assert stream.getvalue().splitlines() == [
+        "wait_seconds  batch_size  bytes      run",
+        "          90           3   2048  0:01:30",
+    ]
+
+
 def test_a_terminal_gets_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from db.sql.columns import PastIndex
 from db.sql.leases import database_time
 from db.sql.tables import Attempt, Event, Generation, HeadLease, Metric, Trial, table_of
 from db.states import (
@@ -174,7 +175,7 @@ def _last_metrics(
 
 
 def endings(connection: sa.Connection, experiment_id: int, *, limit: int) -> list[Ending]:
-    """Return the trials that ended last, the newest first; goes through all trials."""
+    """Return the trials that ended last, the newest first."""
     query = (
         _endings()
         .where(_trial.c.experiment_id == experiment_id, _trial.c.completed_at.is_not(None))
@@ -255,7 +256,8 @@ def failures(connection: sa.Connection, experiment_id: int) -> list[FailureCount
             sa.func.max(_attempt.c.id).label("example"),
         )
         .join(_trial, _trial.c.id == _attempt.c.trial_id)
-        .where(_trial.c.experiment_id == experiment_id, _attempt.c.failure_class.is_not(None))
+        .where(_attempt.c.failure_class.is_not(None))
+        .where(PastIndex(_trial.c.experiment_id) == experiment_id)
         .group_by(_attempt.c.failure_class)
     )
     found = connection.execute(query).all()

@@ -116,8 +116,11 @@ def _sorted(query: sa.Select[Any], order: Order) -> sa.Select[Any]:
         column = entry.as_float() if numeric else entry.as_string()
     else:
         column = TIMES[order.by]
+    ordered = column.desc() if falls else column
+    if isinstance(column, sa.Column) and not column.nullable and column is not _outcome.c.mean:
+        return query.order_by(ordered, _trial.c.index)  # as an index has them
     # MariaDB has no NULLS LAST.
-    return query.order_by(column.is_(None), column.desc() if falls else column, _trial.c.index)
+    return query.order_by(column.is_(None), ordered, _trial.c.index)
 
 
 def rows(connection: sa.Connection, keys: Sequence[int]) -> list[TrialRow]:
@@ -159,7 +162,7 @@ def _attempts(connection: sa.Connection, keys: Sequence[int]) -> dict[int, dict[
     for row in connection.execute(query).mappings():
         so_far = found.setdefault(row["trial_id"], {"attempts": 0, "last": None})
         so_far["attempts"] += 1
-        if so_far["last"] is None or so_far["last"].state != AttemptState.SUCCEEDED:
+        if so_far["last"] is None or tells_more(so_far["last"].state):
             so_far["last"] = TellingAttempt(**row)
     return found
 
@@ -178,3 +181,30 @@ def _outcomes(connection: sa.Connection, keys: Sequence[int]) -> dict[int, dict[
         if sem is not None:
             values["sems"][name] = sem
     return found
+
+
+def tells_more(known: str | None) -> bool:
+    """Whether a later attempt of a trial says more about it than one in the state `known`."""
+    return known != AttemptState.SUCCEEDED
+
+
+def run_seconds(
+    wall: object, started_at: datetime | None, ended_at: datetime | None
+) -> float | None:
+    """Return how long the program of an attempt ran; None if that is not known.
+
+    Args:
+        wall: What the worker measured, if it did.
+        started_at: When the attempt started on its host.
+        ended_at: When it ended.
+    """
+    if isinstance(wall, int | float):
+        return float(wall)
+    if started_at is None or ended_at is None:
+        return None
+    return (ended_at - started_at).total_seconds()
+
+
+def told_reason(status: str, status_reason: str | None, failure: str | None) -> str | None:
+    """Return why a trial has no outcome, or why its telling attempt gave none."""
+    return None if status == TrialStatus.COMPLETED.name else status_reason or failure
