@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import busy, jobs, refill, starts, typing_to_end
+from benchmarks import ax_views, busy, jobs, million, refill, reports, starts, typing_to_end
 from benchmarks.figures import BenchmarkError, Table
 from benchmarks.place import Place, open_place
 
@@ -20,6 +20,9 @@ FIGURES: dict[str, Measure] = {
     "jobs": jobs.measure,
     "refill": refill.measure,
     "busy": busy.measure,
+    "reports": reports.measure,
+    "million": million.measure,
+    "ax": ax_views.measure,
 }
 
 
