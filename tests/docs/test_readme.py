@@ -41,8 +41,12 @@ def _run(script: str, folder: Path, environment: dict[str, str] | None = None) -
 def test_the_first_experiment_of_the_readme_and_what_follows_works(tmp_path: Path) -> None:
     (first,) = _blocks_with("cat > parabola.sh")
     assert "30 completed" in _run(first, tmp_path)
-    (looking,) = _blocks_with("headway list")
-    assert "parabola" in _run(looking, tmp_path)
+    assert "30 completed" in _run(first, tmp_path)
+    for command in ("headway list", "headway compare", "headway db info"):
+        (block,) = _blocks_with(command)
+        assert "parabola" in _run(block, tmp_path)
+    assert (tmp_path / "parabola.csv").is_file()
+    assert (tmp_path / "all.db").is_file()
     (resume,) = _blocks_with("headway resume")
     assert "40 completed" in _run(resume, tmp_path)
 
