@@ -7,6 +7,7 @@ Only argparse is imported here, so that `--help` answers at once; what the comma
 from __future__ import annotations
 
 import argparse
+import gc
 import re
 from collections.abc import Callable, Sequence
 
@@ -48,7 +49,14 @@ def run(name: str, words: list[str]) -> int:
         DatabaseError: The database does not answer any more.
     """
     given = parse(name, words)
-    return _bodies()[name](given)
+    # Importing makes many objects that live to the end: looking through them takes a fifth of it.
+    gc.disable()
+    try:
+        body = _bodies()[name]
+    finally:
+        gc.freeze()
+        gc.enable()
+    return body(given)
 
 
 def parse(name: str, words: Sequence[str]) -> argparse.Namespace:
