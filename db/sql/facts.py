@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from db import views
 from db.filesystems import filesystem_type
 from db.sql import mysql
-from db.sql.engine import VERSION_TABLE, mask, open_any, translated
+from db.sql.engine import VERSION_TABLE, mask, open_any, parse_url, translated
 
 _EXPERIMENT = sa.table("experiment", sa.column("name"), sa.column("run_number"))
 _SIZES = {
@@ -61,7 +61,7 @@ def collect(text: str) -> Facts:
     try:
         with translated(), reading as connection:
             is_sqlite = connection.dialect.name == "sqlite"
-            path = Path(engine.url.database or "")
+            path = Path(parse_url(text).database or "")
             return Facts(
                 system=_system(connection.dialect),
                 system_version=".".join(map(str, connection.dialect.server_version_info or ())),

@@ -94,7 +94,12 @@ def _go_on(resumed: Run, *, max_eval: int | None) -> int:
         resumed = _with_goal(resumed, max_eval)
     with contextlib.closing(start_generators(resumed.spec)) as generators:
         cluster = make_cluster(resumed.spec)
-        write_documents(resumed)
+        try:
+            write_documents(resumed)
+        except OSError as error:
+            raise UsageError(
+                f"resume: {resumed.run_dir} cannot be written: {error.strerror}"
+            ) from error
         for notice in storage_notices(resumed.db_url, resumed.run_dir):
             print(f"note: {notice}", flush=True)
         print(f"{resumed.label} in {resumed.run_dir}: going on", flush=True)

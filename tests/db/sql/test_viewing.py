@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from db.errors import DatabaseError
 from db.sql.engine import connect, open_any, open_existing
+from db.sql.facts import collect
 from db.sql.reading.reader import open_reader
 from tests.db.rich import make_rich
 
@@ -89,3 +90,5 @@ def may_mount() -> bool:
 def test_a_database_on_a_read_only_medium_can_be_read(read_only: Path) -> None:
     with open_reader(f"sqlite:///{read_only}/database.db") as reader, reader.read() as connection:
         assert connection.execute(COUNT).scalar() == 8
+    facts = collect(f"sqlite:///{read_only}/database.db")
+    assert facts.bytes == (read_only / "database.db").stat().st_size
