@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_TRIALS ?= 40
-PYTEST := $(BIN)/python -m pytest
+# Each process starts a private Slurm and databases of its own, so more than four do not pay.
+PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all test-botorch lint format docs bench cluster cluster-stop services clean

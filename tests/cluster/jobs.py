@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Collection
 from pathlib import Path
 
@@ -13,17 +14,22 @@ from tests.cluster.processes import Process, all_processes, descendants
 
 PROC = Path("/proc")
 PATIENCE_SECONDS = 5
+# A step that nobody sees yet (it has neither socket nor script) shows within a part of a second.
+QUIET_ROUNDS, ROUND_SECONDS = 5, 0.1
 
 
 def kill_steps(folder: Path, nodes: Collection[str]) -> None:
     """End all steps on these nodes with SIGKILL, as a power cut would; other clusters' stay."""
-    # Twice: a slurmd that died a moment ago may have left a step that was just being born.
-    for _ in range(2):
+    # Again and again: a slurmd that died a moment ago may have left a step that is just being born.
+    quiet = 0
+    while quiet < QUIET_ROUNDS:
         processes = all_processes()
         steps = step_daemons(folder, nodes, processes)
         inside = descendants(steps, processes) + orphans(folder, nodes, processes)
         # The step's daemon first, so that it cannot report the death of its processes.
         _kill([*steps, *inside])
+        quiet = 0 if steps or inside else quiet + 1
+        time.sleep(ROUND_SECONDS)
 
 
 def _kill(processes: Collection[Process]) -> None:

@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from db.sql.tables import Attempt, Report
+from db.sql.tables import Attempt, Report, table_of
 from db.states import AttemptState, ReportKind
 from tests.cluster.postgres import PrivatePostgres
 from tests.crowd import together
@@ -38,14 +39,17 @@ def test_200_workers_get_along_with_20_connections(
     # Ends as soon as somebody opens the gate for writing.
     program = f": < {gate}; echo LOSS: 1"
     planned = plan(tmp_path, database=small_server.clone(), count=WORKERS, program=program)
-    with ThreadPoolExecutor(1) as thread:
+    # The test takes its own connection before the crowd comes; it has no part in the contest.
+    engine = sa.create_engine(planned.run.engine.url, isolation_level="AUTOCOMMIT")
+    with ThreadPoolExecutor(1) as thread, engine.connect() as watching:
         crowd = thread.submit(together, WORKERS, lambda number, wait: _work(planned, number, wait))
-        _wait_for(lambda: _states(planned) == {AttemptState.STARTED})
+        _wait_for(lambda: _states(watching) == {AttemptState.STARTED})
         # All programs run at once, far more than there are connections.
         _wait_for(lambda: small_server.execute(HELD) == "0")
         descriptor = os.open(gate, os.O_RDWR)
         codes = crowd.result(PATIENCE_SECONDS)
         os.close(descriptor)
+    engine.dispose()
     assert codes == [0] * WORKERS
     reports = planned.rows(Report)
     for kind in (ReportKind.START, ReportKind.END):
@@ -66,8 +70,8 @@ def _work(planned: Planned, number: int, wait: Callable[[], object]) -> int:
     return run(str(planned.run.run_dir), TOKEN, number, is_slurm_task=False)
 
 
-def _states(planned: Planned) -> set[AttemptState]:
-    return {row["state"] for row in planned.rows(Attempt)}
+def _states(watching: sa.Connection) -> set[AttemptState]:
+    return set(watching.scalars(sa.select(table_of(Attempt).c.state)))
 
 
 def _wait_for(condition: Callable[[], bool]) -> None:
