@@ -32,7 +32,7 @@ from orchestrator.spec.parameters import RangeParameter
 TOLERANCE = 1e-6
 _ASKS_AT_ONCE = 200
 # What an ask on record must say; one of a Headway before 0002 does not.
-_NEEDED = frozenset({"process", "head", "incarnation", "told", "pending", "trials", "state_from"})
+_NEEDED = frozenset({"process", "head", "incarnation", "told", "pending", "state_from"})
 
 
 @dataclass(frozen=True, kw_only=True)

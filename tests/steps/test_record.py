@@ -10,7 +10,7 @@ import pytest
 from db.errors import DatabaseUnavailable
 from db.states import JobState
 from orchestrator.cluster.base import Answer, AnswerKind
-from orchestrator.steps.propose import FIRST_PATIENCE_SECONDS
+from orchestrator.steps.pace import FIRST_PATIENCE_SECONDS
 from tests.steps.scripted import ScriptedGenerator
 from tests.steps.world import Worker, World, try_again
 
@@ -47,10 +47,16 @@ def test_an_ask_says_all_that_its_generator_knew(world: World) -> None:
     assert (first["requested"], first["trials"], first["head"]) == (2, [0, 1], world.store.epoch)
     assert later[-1]["state_from"] == later[-1]["generation"] - 1
     assert sorted(index for ask in later for index in ask["told"]) == [0, 1]
-    for ask, (_, asked) in zip(payloads(world, "ask"), world.model.asked, strict=True):
-        assert [world.rows("trial", index=i)[0]["parameters"] for i in ask["pending"]] == list(
-            asked.pending
-        )
+
+
+def test_an_ask_names_the_trials_that_were_pending(world: World) -> None:
+    world.ticks(3)
+    first, _ = world.claim_all()
+    first.end()
+    world.ticks(3)
+    assert payloads(world, "ask")[-1]["pending"] == [1]
+    _, asked = world.model.asked[-1]
+    assert list(asked.pending) == [world.rows("trial", index=1)[0]["parameters"]]
 
 
 def test_each_process_has_what_it_was_told_on_record_once(make_world: MakeWorld) -> None:

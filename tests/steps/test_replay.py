@@ -6,8 +6,9 @@ import contextlib
 import itertools
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ STRATEGY = {
         {"generator": "TPE", "min_observed": 2},
     ]
 }
-TRIALS = 12
+TRIALS = 24
 
 
 class DeathOfHeadError(BaseException):
@@ -50,6 +51,7 @@ class InThisProcess:
         self._made: dict[str, tuple[Generator, list[Observation]]] = {}
         self._told: list[Observation] = []
         self._answer: Answer | None = None
+        self.fails: Callable[[str], bool] = lambda _: False
 
     @property
     def is_busy(self) -> bool:
@@ -69,6 +71,8 @@ class InThisProcess:
         made.tell(self._told[len(known) :])
         known += self._told[len(known) :]
         try:
+            if self.fails(generator):
+                raise GeneratorError("singular matrix")
             result: Batch | GeneratorError = made.ask(ask)
         except GeneratorError as error:
             result = error
@@ -97,7 +101,7 @@ class MortalWorld(World):
             commits: After how many commits each of them dies.
         """
         deaths = 0
-        while self.statuses().count("COMPLETED") + self.statuses().count("FAILED") < TRIALS:
+        while self.ended() < TRIALS:
             assert deaths < 300, "they die and nothing gets done"
             self.commits_left = next(commits)
             try:
@@ -109,6 +113,10 @@ class MortalWorld(World):
                 self.clock.now += 60
                 self.start_head()
         return deaths
+
+    def ended(self) -> int:
+        """Return how many trials have ended."""
+        return self.statuses().count("COMPLETED") + self.statuses().count("FAILED")
 
     def _go_on(self) -> None:
         self.tick()
@@ -143,6 +151,26 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MortalWor
     monkeypatch.setattr(Store, "write", write)
     yield made
     made.close()
+
+
+def test_asks_that_failed_and_points_of_the_fallback_are_taken_as_given(
+    world: MortalWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = itertools.cycle((False, True))
+    model: Any = world.model
+    model.fails = lambda generator: generator == "TPE" and next(turns)
+    while world.ended() < TRIALS:
+        world._go_on()
+        world.clock.now += 60  # the model is asked again
+    monkeypatch.undo()
+    asks = [row["payload"] for row in world.rows("event", kind="ask")]
+    assert {("model", "TPE"), ("fallback", "SOBOL")} <= {
+        (ask["process"], ask["generator"]) for ask in asks
+    }
+    with open_reader(world.url) as reader:
+        result = replay_experiment(reader, world.experiment_id, world.spec)
+    assert (result.is_equal, result.incomplete_asks) == (True, 0)
+    assert result.failed_asks > 0
 
 
 @pytest.mark.parametrize("seed", range(4))
