@@ -38,15 +38,26 @@ def is_dead(holder: Holder) -> bool:
     return process_start(holder.pid) != holder.process_started
 
 
-def acquire(connection: Transaction, experiment_id: int, *, timing: Timing) -> int:
-    """Take the lease of an experiment and return its epoch.
+def acquire(
+    connection: Transaction, experiment_id: int, *, timing: Timing
+) -> tuple[int, Lease | None]:
+    """Take the lease of an experiment.
+
+    Returns:
+        Its epoch, and the lease that it replaces; None if there never was one.
 
     Raises:
         HeadAliveError: As `check_free`.
     """
     old = check_free(connection, experiment_id)
-    seconds = timing.lease_expire_seconds
-    return rows.take(connection, experiment_id, holder=this_process(), old=old, seconds=seconds)
+    epoch = rows.take(
+        connection,
+        experiment_id,
+        holder=this_process(),
+        old=old,
+        seconds=timing.lease_expire_seconds,
+    )
+    return epoch, old
 
 
 def check_free(connection: Transaction, experiment_id: int) -> Lease | None:

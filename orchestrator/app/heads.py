@@ -132,8 +132,7 @@ def _own(run: Run) -> Store:
     """Take the lease and mark the experiment as running; a resume is written down with it."""
     experiment_id = run.stored.id
     with translated(), run.engine.begin() as connection:
-        old = lease.check_free(connection, experiment_id)
-        epoch = lease.acquire(connection, experiment_id, timing=run.spec.timing)
+        epoch, old = lease.acquire(connection, experiment_id, timing=run.spec.timing)
         # Since it was opened, an upgrade by a newer Headway may have come between.
         check_version(run.db_url, schema_version(connection) or "")
         status = ExperimentStatus.RUNNING
@@ -277,7 +276,7 @@ def _put_together(pieces: _Pieces, stack: contextlib.ExitStack) -> tuple[Loop, L
         mailbox=mailbox,
         cancel=cancel,
         note=note,
-        measure=proposer.measure_trial,
+        measure=proposer.pace.measure_trial,
     )
     submitter = Submitter(
         store=store,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from orchestrator.generators.base import GeneratorError
-from orchestrator.steps.propose import ERROR_PAUSE_SECONDS, FIRST_PATIENCE_SECONDS, seed_of
+from orchestrator.steps.pace import FIRST_PATIENCE_SECONDS
+from orchestrator.steps.propose import ERROR_PAUSE_SECONDS, seed_of
 from tests.steps.world import World
 
 MakeWorld = Callable[..., World]
@@ -221,7 +222,7 @@ def test_points_are_made_ahead_for_a_model_that_thinks_longer_than_its_share(
     make_world: MakeWorld,
 ) -> None:
     world = make_world(max_eval=40, num_parallel_jobs=2)
-    world.proposer.measure_trial(1.0)
+    world.proposer.pace.measure_trial(1.0)
     world.model.is_slow = True
     world.tick()
     world.clock.now += 1.0

@@ -176,7 +176,7 @@ class World:
             mailbox=self.mailbox,
             cancel=self.cluster.cancel,
             note=self.note,
-            measure=self.proposer.measure_trial,
+            measure=self.proposer.pace.measure_trial,
         )
         self.submitter = Submitter(
             store=self.store,

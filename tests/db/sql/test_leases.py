@@ -35,7 +35,8 @@ def put_lease(sample: Sample, holder: Holder, *, seconds: float) -> None:
 
 def acquire(sample: Sample) -> int:
     with sample.engine.begin() as connection:
-        return lease.acquire(connection, sample.store.experiment_id, timing=TIMING)
+        epoch, _ = lease.acquire(connection, sample.store.experiment_id, timing=TIMING)
+    return epoch
 
 
 def current(sample: Sample) -> Lease:
