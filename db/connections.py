@@ -55,8 +55,8 @@ _SQL_ERROR = 1  # SQLITE_ERROR: the statement itself is wrong, e.g. no such tabl
 def open_database(url: str, *, hold: bool = False) -> Database:
     """Choose the driver for a database URL; nothing is opened yet.
 
-    With `hold` a connection to PostgreSQL is kept between transactions: that is for the few
-    processes that write all the time, since a server gives about a hundred connections in all.
+    With `hold` a connection to PostgreSQL is kept between transactions: that is for pools, which
+    come later and are few, since a server gives about a hundred connections in all.
     """
     scheme, _, rest = url.partition("://")
     if scheme in _SQLITE and rest.startswith("/") and "?" not in rest:

@@ -187,6 +187,7 @@ class CardKind(StrEnum):
     MARKDOWN = "MARKDOWN"  # a text
 
 
+ONGOING_EXPERIMENTS = frozenset({ExperimentStatus.RUNNING, ExperimentStatus.STOPPING})
 FINAL_TRIALS = frozenset(
     {
         TrialStatus.FAILED,
@@ -224,8 +225,3 @@ ATTEMPT_MOVES: dict[AttemptState, frozenset[AttemptState]] = {
 def may_move(old: AttemptState, new: AttemptState) -> bool:
     """Whether an attempt in state `old` may become `new`."""
     return new in ATTEMPT_MOVES[old]
-
-
-def is_final(status: TrialStatus) -> bool:
-    """Whether a trial in this status stays as it is."""
-    return status in FINAL_TRIALS

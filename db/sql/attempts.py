@@ -14,6 +14,7 @@ from db.sql.store import now
 from db.sql.tables import Attempt, Submission, Trial, table_of
 from db.states import (
     CLAIMABLE_ATTEMPTS,
+    OPEN_ATTEMPTS,
     AttemptState,
     FailureClass,
     SubmissionState,
@@ -26,7 +27,7 @@ _trial = table_of(Trial)
 # holds them all.
 _OPEN: sa.BindParameter[AttemptState] = sa.bindparam(
     "open",
-    [AttemptState.PLANNED, AttemptState.SUBMITTED, AttemptState.STARTED],
+    [state for state in AttemptState if state in OPEN_ATTEMPTS],
     expanding=True,
     literal_execute=True,
 )

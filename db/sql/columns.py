@@ -68,6 +68,11 @@ def word(enum: type[Enum], *, name: str | None = None, length: int = 20) -> sa.E
     )
 
 
+def stored_word(column: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
+    """Read a word as it is stored, without making a member of an enum of it."""
+    return sa.type_coerce(column, sa.String)
+
+
 class Code(TypeDecorator[IntEnum]):
     """A small integer column that holds the numbers of an IntEnum."""
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy.pool import NullPool
 
 from db import views
 from db.errors import (
@@ -23,15 +21,13 @@ from db.errors import (
     OlderSchema,
     SchemaMismatch,
 )
-from db.filesystems import is_network
-from db.sql import mysql
+from db.sql import mysql, sqlite
 from db.sql.tables import Base
 
 # The head of db/migrations/versions; a test compares the two.
 SCHEMA_VERSION = "0002"
 VERSION_TABLE = "alembic_version"
 _VERSION_ROW = sa.table(VERSION_TABLE, sa.column("version_num"))
-BUSY_TIMEOUT_SECONDS = 30
 # A worker's statement, and any other one: the loading of a million rows takes its time.
 _SHORT_ANSWER_SECONDS = 40
 _ANSWER_SECONDS = 600
@@ -46,8 +42,6 @@ _EXTRAS = {"pymysql": "mysql"}
 _PASSWORD = re.compile(r"^((?:[^:/@]*:?//)?[^:@/]*):.*@")
 _PASSWORD_OPTION = re.compile(r"(?i)([?&][^=&]*(?:pass|pwd)[^=&]*=)[^&]*")
 _VERSION = re.compile(r"[0-9]{4}")
-# Of a code of SQLite, the part that is not the detail (sqlite.org/rescode.html).
-_PRIMARY = 0xFF
 # A standby that is being promoted refuses to write for a moment (PostgreSQL, errcodes).
 _READ_ONLY = "25006"
 
@@ -121,6 +115,7 @@ def connect(text: str, *, timeout_seconds: float = 10) -> sa.Engine:
         DatabaseUnavailable: The database does not answer.
         SchemaMismatch: Its tables belong to another version.
     """
+    _check_place(parse_url(text), text)
     engine = make_engine(text, timeout_seconds=timeout_seconds)
     with _disposed_on_error(engine):
         with translated(), engine.connect() as connection:
@@ -131,10 +126,17 @@ def connect(text: str, *, timeout_seconds: float = 10) -> sa.Engine:
             check_version(text, version)
         else:
             _check_ours(text, names)
-        _set_journal(engine)
+        sqlite.set_journal(engine)
         if version is None:
             _set_up(engine)
     return engine
+
+
+def _check_place(url: sa.URL, text: str) -> None:
+    if url.get_backend_name() == "sqlite" and not sqlite.names_file(url):
+        raise BadDatabaseUrl(
+            f"{mask(text)!r} names no file on disk.", "Give for example sqlite:////path/to/file.db."
+        )
 
 
 @contextlib.contextmanager
@@ -172,7 +174,7 @@ def open_existing(text: str, *, timeout_seconds: float = 10, is_viewer: bool = F
     with _disposed_on_error(engine):
         check_version(text, version)
         if not is_viewer:
-            _set_journal(engine)
+            sqlite.set_journal(engine)
     return engine
 
 
@@ -185,9 +187,13 @@ def open_any(text: str, *, timeout_seconds: float = 10) -> tuple[sa.Engine, str]
         DatabaseError: As for `connect`; an empty database is a SchemaMismatch.
     """
     url = parse_url(text)
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").is_file():
-        raise DatabaseUnavailable(f"there is no database file {url.database}.")
-    engine = make_engine(_readable(url), timeout_seconds=timeout_seconds)
+    _check_place(url, text)
+    place = text
+    if url.get_backend_name() == "sqlite":
+        if not sqlite.is_there(url):
+            raise DatabaseUnavailable(f"there is no database file {url.database}.")
+        place = sqlite.readable(text, url)
+    engine = make_engine(place, timeout_seconds=timeout_seconds)
     with _disposed_on_error(engine):
         # A viewer that opens a database makes no writer wait.
         with translated(), engine.connect().execution_options(reading=True) as connection:
@@ -195,19 +201,6 @@ def open_any(text: str, *, timeout_seconds: float = 10) -> tuple[sa.Engine, str]
         if version is None:
             raise SchemaMismatch(f"the database {mask(text)} holds no experiment of Headway.")
     return engine, version
-
-
-def _readable(url: sa.URL) -> str:
-    """Return the URL by which SQLite opens a file even if it may make no file beside it.
-
-    With a write-ahead log it wants to, though nobody writes (sqlite.org/wal.html, section 5).
-    """
-    path = Path(url.database or "").absolute()
-    is_plain = url.get_backend_name() == "sqlite" and not url.query
-    # A log beside it holds what the file lacks, and tells that a writer may be at work.
-    if is_plain and not os.access(path.parent, os.W_OK) and not Path(f"{path}-wal").exists():
-        return f"sqlite:///file:{quote(str(path))}?immutable=1&uri=true"
-    return url.render_as_string(hide_password=False)
 
 
 def check_version(text: str, version: str, *, may_be_older: bool = False) -> None:
@@ -251,7 +244,7 @@ def make_engine(text: str, *, timeout_seconds: float = 10, is_short: bool = Fals
     url = parse_url(text)
     backend = url.get_backend_name()
     if backend == "sqlite":
-        return _sqlite_engine(url)
+        return sqlite.make_engine(url)
     options: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 4}
     if is_short:
         options = {"poolclass": NullPool}
@@ -265,62 +258,6 @@ def make_engine(text: str, *, timeout_seconds: float = 10, is_short: bool = Fals
         # A server that vanished without a word is noticed within about half a minute.
         arguments |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
     return sa.create_engine(url, connect_args=arguments, **options)
-
-
-def _sqlite_engine(url: sa.URL) -> sa.Engine:
-    """SQLite, with transactions that take the write lock when they begin.
-
-    A transaction that reads first and writes later fails at once with "database is locked" when
-    another writer came between, whatever the busy timeout (sqlite.org/isolation.html).
-    """
-    engine = sa.create_engine(
-        url,
-        # Held: opening one reads all tables and views, which takes longer than most transactions.
-        poolclass=QueuePool if url.database else None,
-        connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def prepare(connection: sqlite3.Connection, record: object) -> None:
-        del record
-        connection.isolation_level = None
-        (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
-        # In WAL mode NORMAL survives the death of any process; FULL also survives a power cut.
-        connection.execute(f"PRAGMA synchronous = {'NORMAL' if journal == 'wal' else 'FULL'}")
-        connection.execute("PRAGMA foreign_keys = ON")
-
-    @sa.event.listens_for(engine, "handle_error")
-    def let_go(context: sa.ExceptionContext) -> None:
-        # A file handle of a network file system may be stale for ever; a new one is not.
-        code = getattr(context.original_exception, "sqlite_errorcode", 0)
-        if code & _PRIMARY == sqlite3.SQLITE_IOERR:
-            context.is_disconnect = True
-
-    @sa.event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        reading = connection.get_execution_options().get("reading", False)
-        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-    return engine
-
-
-def _set_journal(engine: sa.Engine) -> None:
-    """Let an SQLite file have the journal that suits its file system.
-
-    Only in a file that is known to be Headway's: the file remembers it.
-    """
-    if engine.dialect.name != "sqlite" or engine.url.query:
-        return
-    # Write-ahead logging needs shared memory between all processes: one host, local file system.
-    journal = "DELETE" if is_network(Path(engine.url.database or ":memory:")) else "WAL"
-
-    # Before all else that is done with a new connection.
-    @sa.event.listens_for(engine, "connect", insert=True)
-    def set_journal(connection: sqlite3.Connection, record: object) -> None:
-        del record
-        connection.execute(f"PRAGMA journal_mode = {journal}")
-
-    engine.dispose()
 
 
 def _set_up(engine: sa.Engine) -> None:

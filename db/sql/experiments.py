@@ -19,7 +19,7 @@ from db.sql.tables import (
     SpecVersion,
     table_of,
 )
-from db.states import ExperimentStatus
+from db.states import ONGOING_EXPERIMENTS, ExperimentStatus
 
 _experiment = table_of(Experiment)
 _objective = table_of(Objective)
@@ -125,7 +125,7 @@ def set_status(
     reason: str | None = None,
 ) -> bool:
     """Move an experiment on; False if its status was none of the expected ones."""
-    running = status in {ExperimentStatus.RUNNING, ExperimentStatus.STOPPING}
+    running = status in ONGOING_EXPERIMENTS
     values = {"status": status, "stop_reason": reason, "ended_at": None if running else now()}
     where = (_experiment.c.id == experiment_id) & _experiment.c.status.in_(expected)
     return connection.execute(_experiment.update().where(where).values(**values)).rowcount == 1

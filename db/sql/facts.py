@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from db import views
 from db.filesystems import filesystem_type
 from db.sql import mysql
 from db.sql.engine import VERSION_TABLE, mask, open_any, parse_url, translated
@@ -56,25 +57,20 @@ def collect(text: str) -> Facts:
     Raises:
         DatabaseError: It cannot be opened, does not answer, or is not Headway's.
     """
-    engine, schema = open_any(text)
-    reading = engine.connect().execution_options(reading=True)
-    try:
-        with translated(), reading as connection:
-            is_sqlite = connection.dialect.name == "sqlite"
-            path = Path(parse_url(text).database or "")
-            return Facts(
-                system=_system(connection.dialect),
-                system_version=".".join(map(str, connection.dialect.server_version_info or ())),
-                url=mask(text),
-                schema=schema,
-                journal=_pragma(connection, "journal_mode") if is_sqlite else None,
-                filesystem=filesystem_type(path) if is_sqlite else None,
-                bytes=_file_bytes(path) if is_sqlite else _server_bytes(connection),
-                experiments=_experiments(connection),
-                rows=_rows(connection),
-            )
-    finally:
-        engine.dispose()
+    with _opened(text) as (connection, schema):
+        is_sqlite = connection.dialect.name == "sqlite"
+        path = Path(parse_url(text).database or "")
+        return Facts(
+            system=_system(connection.dialect),
+            system_version=".".join(map(str, connection.dialect.server_version_info or ())),
+            url=mask(text),
+            schema=schema,
+            journal=_pragma(connection, "journal_mode") if is_sqlite else None,
+            filesystem=filesystem_type(path) if is_sqlite else None,
+            bytes=_file_bytes(path) if is_sqlite else _server_bytes(connection),
+            experiments=_experiments(connection),
+            rows=_rows(connection),
+        )
 
 
 def holds(text: str, name: str, run_number: int | None) -> bool:
@@ -83,14 +79,20 @@ def holds(text: str, name: str, run_number: int | None) -> bool:
     Raises:
         DatabaseError: As for `collect`.
     """
-    engine, _ = open_any(text)
     query = sa.select(_EXPERIMENT.c.run_number).where(_EXPERIMENT.c.name == name)
     if run_number is not None:
         query = query.where(_EXPERIMENT.c.run_number == run_number)
-    reading = engine.connect().execution_options(reading=True)
+    with _opened(text) as (connection, _):
+        return connection.execute(query.limit(1)).scalar() is not None
+
+
+@contextlib.contextmanager
+def _opened(text: str) -> Iterator[tuple[sa.Connection, str]]:
+    """Give a reading connection, and the version of the tables."""
+    engine, schema = open_any(text)
     try:
-        with translated(), reading as connection:
-            return connection.execute(query.limit(1)).scalar() is not None
+        with translated(), engine.connect().execution_options(reading=True) as connection:
+            yield connection, schema
     finally:
         engine.dispose()
 
@@ -105,7 +107,12 @@ def _pragma(connection: sa.Connection, name: str) -> str:
 
 def _file_bytes(path: Path) -> int:
     files = [path, *(path.with_name(path.name + ending) for ending in ("-wal", "-journal"))]
-    return sum(file.stat().st_size for file in files if file.exists())
+    total = 0
+    for file in files:
+        # A journal comes and goes with every commit.
+        with contextlib.suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total
 
 
 def _server_bytes(connection: sa.Connection) -> int | None:
@@ -120,7 +127,7 @@ def _experiments(connection: sa.Connection) -> list[str]:
 
 
 def _rows(connection: sa.Connection) -> dict[str, int]:
-    names = set(sa.inspect(connection).get_table_names()) - {VERSION_TABLE, *views.VIEWS}
+    names = set(sa.inspect(connection).get_table_names()) - {VERSION_TABLE}
     count = sa.select(sa.func.count())
     return {
         name: int(connection.execute(count.select_from(sa.table(name))).scalar_one())

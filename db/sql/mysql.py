@@ -66,5 +66,5 @@ def locked(connection: sa.Connection) -> Iterator[None]:
         yield
     finally:
         # The server gives it back too, when the connection is lost.
-        with contextlib.suppress(sa.exc.DBAPIError):
+        with contextlib.suppress(sa.exc.SQLAlchemyError):
             connection.exec_driver_sql(f"SELECT RELEASE_LOCK({name})")

@@ -62,7 +62,8 @@ class SqliteBell:
         return before != self._seen
 
     def close(self) -> None:  # noqa: D102
-        pooled, self._connection = self._connection, None
+        # The number means something within one connection only.
+        pooled, self._connection, self._seen = self._connection, None, -1
         if pooled is not None:
             with contextlib.suppress(*self._ERRORS):
                 pooled.invalidate()

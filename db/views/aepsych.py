@@ -8,14 +8,13 @@ PostgreSQL a column has one type, there they are texts with all digits: compare 
 
 from __future__ import annotations
 
-from db.views.spelling import Column, View
+from db.views.spelling import HAS_OUTCOME, Column, View
 
 SYSTEM = "AEPsych"
 SOURCE = "`docs/db_overview.md` of AEPsych"
 
 # Keys of param_data: the trial's key, then the parameter's place, so that they never change.
 _PARAMETER = "CAST(t.id AS BIGINT) * 65536"
-_HAS_OUTCOME = 'EXISTS (SELECT 1 FROM "outcome" o WHERE o.trial_id = t.id)'
 _MASTER_KEY = "The experiment: master.unique_id"
 _ITERATION = "The iteration: raw_data.unique_id"
 
@@ -87,7 +86,7 @@ _RAW_DATA = View(
             "CAST(1 AS BOOLEAN)", "Always true: every outcome is told to the generator"
         ),
     },
-    source=f'FROM "trial" t WHERE {_HAS_OUTCOME}',
+    source=f'FROM "trial" t WHERE {HAS_OUTCOME}',
 )
 _PARAM_DATA = View(
     comment="AEPsych's parameters: one row a parameter of a trial that has an outcome.",
@@ -103,7 +102,7 @@ _PARAM_DATA = View(
     },
     # SQLite keeps the order of a CROSS JOIN: each trial once, whatever it guesses of the sizes.
     source=f"""FROM "trial" t CROSS JOIN {{entries:t.parameters}} CROSS JOIN "parameter" p
-    WHERE p.experiment_id = t.experiment_id AND p.name = v.key AND {_HAS_OUTCOME}""",
+    WHERE p.experiment_id = t.experiment_id AND p.name = v.key AND {HAS_OUTCOME}""",
 )
 _OUTCOME_DATA = View(
     comment="AEPsych's outcomes: one row an objective of a trial that has an outcome.",

@@ -5,7 +5,7 @@ DashAI's Metric is our own table `metric`; its `run_id` is called `trial_id` the
 
 from __future__ import annotations
 
-from db.views.spelling import Column, View
+from db.views.spelling import JOIN_STEP, NAME, Column, View
 
 SYSTEM = "DashAI"
 SOURCE = 'the page "Database" of DashAI'
@@ -18,9 +18,6 @@ _STATUS = """CASE
         WHEN t.status IN (3, 7) THEN 'FINISHED'
         WHEN t.status IN (2, 5) THEN 'ERROR'
     END"""
-_NAME = (
-    "CASE WHEN e.run_number = 1 THEN e.name ELSE e.name || '/' || CAST(e.run_number AS TEXT) END"
-)
 _OPTIMIZER_PARAMETERS = """'{"num_trials": ' || coalesce(CAST(n.num_trials AS TEXT), 'null')
         || ', "min_observed": ' || CAST(n.min_observed AS TEXT)
         || ', "seed": ' || CAST(g.seed AS TEXT) || '}'"""
@@ -61,7 +58,7 @@ _RUN = View(
         ),
         "goal_metric": Column(_GOAL, "Name of the first objective"),
         "name": Column(
-            f"""{_NAME} || ' trial ' || CAST(t."index" AS TEXT)""",
+            f"""{NAME} || ' trial ' || CAST(t."index" AS TEXT)""",
             "Experiment, run number from the second on, and number of the trial",
         ),
         "description": Column("e.description", "Free text of the user on the experiment"),
@@ -77,15 +74,14 @@ _RUN = View(
         "plot_contour_path": _NO_PLOT,
         "plot_importance_path": _NO_PLOT,
     },
-    source="""FROM "trial" t JOIN "experiment" e ON e.id = t.experiment_id
-    LEFT JOIN "generation" g ON g.id = t.generation_id
-    LEFT JOIN "generation_node" n ON n.experiment_id = g.experiment_id AND n.position = g.node""",
+    source=f"""FROM "trial" t JOIN "experiment" e ON e.id = t.experiment_id
+    {JOIN_STEP}""",
 )
 _MODEL_SESSION = View(
     comment="DashAI's sessions: one row an experiment.",
     columns={
         "id": Column("e.id", "Key: experiment.id"),
-        "name": Column(_NAME, "Name of the experiment, and its run number from the second on"),
+        "name": Column(NAME, "Name of the experiment, and its run number from the second on"),
         "description": Column("e.description", "Free text of the user"),
         "task_name": Column("CAST('optimization' AS TEXT)", "Always optimization"),
         "input_columns": Column(

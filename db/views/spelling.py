@@ -27,6 +27,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+# What several systems ask of our tables: experiment e, trial t.
+# No two experiments have the same: Ax's loader finds one by its name and fails where two have it.
+NAME = "CASE WHEN e.run_number = 1 THEN e.name ELSE e.name || '/' || CAST(e.run_number AS TEXT) END"
+HAS_OUTCOME = 'EXISTS (SELECT 1 FROM "outcome" o WHERE o.trial_id = t.id)'
+# The call g that proposed a trial, and the step n that it counts for.
+JOIN_STEP = """LEFT JOIN "generation" g ON g.id = t.generation_id
+    LEFT JOIN "generation_node" n ON n.experiment_id = g.experiment_id AND n.position = g.node"""
 _BRACES = re.compile(r"\{(\w+):([^{}]*)\}")
 
 

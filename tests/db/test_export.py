@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sqlite3
+import stat
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -185,3 +187,14 @@ def test_files_get_their_names_together_or_not_at_all(tmp_path: Path) -> None:
     assert old.read_text() == "before"
     write(fails=False)
     assert (old.read_text(), new.read_text(), len(list(tmp_path.iterdir()))) == ("1", "", 2)
+
+
+def test_a_file_is_made_anew_where_a_killed_process_left_a_link(tmp_path: Path) -> None:
+    target, precious = tmp_path / "a", tmp_path / "precious"
+    precious.write_text("mine")
+    (tmp_path / f".a.{os.getpid()}.tmp").symlink_to(precious)
+    with replacing([target], mode=0o600) as (path,):
+        path.write_text("1")
+    assert (target.read_text(), precious.read_text()) == ("1", "mine")
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "precious"]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from db.sql.checks import attempts, experiments, outcomes, reports, trials
-from db.sql.checks.base import MOST, Check, Finding, find, labels
+from db.sql.checks.base import MOST, Check, Finding, clock, find, labels
 from db.sql.checks.integrity import find_damage, find_orphans
 from db.sql.checks.points import StoredPoint, stored_points, stored_space
 
@@ -46,8 +46,11 @@ def find_all(connection: sa.Connection, experiment_id: int | None) -> Iterator[F
     try:
         names = labels(connection)
         yield from find_orphans(connection, experiment_id, names)
+        times = clock(connection)
         for check in CHECKS:
-            yield from find(connection, check, experiment_id=experiment_id, names=names)
+            yield from find(
+                connection, check, experiment_id=experiment_id, names=names, times=times
+            )
     except sa.exc.DatabaseError:
         # Of a damaged file not every query gets an answer; what is known is told.
         if not damage:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from db.sql.checks.base import Check, word_of
+from db.sql.checks.base import Check
+from db.sql.columns import stored_word
 from db.sql.tables import Attempt, Outcome, Submission, Trial, table_of
 from db.states import OPEN_ATTEMPTS, OPEN_SUBMISSIONS, AttemptState, SubmissionState
 
@@ -15,8 +16,8 @@ _submission = table_of(Submission)
 _outcome = table_of(Outcome)
 _index = _trial.c.index.label("trial")
 _number = _attempt.c.number.label("attempt")
-_state = word_of(_attempt.c.state).label("state")
-_call = sa.func.coalesce(word_of(_submission.c.state), "missing").label("call")
+_state = stored_word(_attempt.c.state).label("state")
+_call = sa.func.coalesce(stored_word(_submission.c.state), "missing").label("call")
 
 _of_trial = sa.join(_attempt, _trial, _trial.c.id == _attempt.c.trial_id)
 _carried_by = _of_trial.outerjoin(_submission, _submission.c.id == _attempt.c.submission_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
@@ -81,6 +81,7 @@ def find(
     *,
     experiment_id: int | None,
     names: Mapping[int, str],
+    times: Mapping[str, datetime],
 ) -> Iterator[Finding]:
     """Run one check.
 
@@ -89,12 +90,11 @@ def find(
         check: The check.
         experiment_id: Only this experiment; None: all.
         names: How users call each experiment.
+        times: What `clock` says, the same for all checks.
     """
     query = check.query.add_columns(check.experiment.label("experiment_id"))
     if experiment_id is not None:
         query = query.where(check.experiment == experiment_id)
-    moment = database_time(connection)
-    times = {"database_now": moment, "a_while_ago": moment - WAIT}
     rows = [dict(row) for row in connection.execute(query.limit(MOST + 1), times).mappings()]
     rows.sort(key=_place)
     for row in rows[:MOST]:
@@ -107,14 +107,25 @@ def find(
             is_warning=check.is_warning,
         )
     if len(rows) > MOST:
-        yield Finding(
-            check=check.name,
-            experiment=None,
-            trial=None,
-            attempt=None,
-            message=f"there are more of this kind; these were the first {MOST}",
-            is_warning=check.is_warning,
-        )
+        yield more(check.name, is_warning=check.is_warning)
+
+
+def clock(connection: sa.Connection) -> dict[str, datetime]:
+    """Return the times that queries ask for, by the clock of the database."""
+    moment = database_time(connection)
+    return {"database_now": moment, "a_while_ago": moment - WAIT}
+
+
+def more(check: str, *, is_warning: bool = False) -> Finding:
+    """Say that not all breaches of a kind were told."""
+    return Finding(
+        check=check,
+        experiment=None,
+        trial=None,
+        attempt=None,
+        message=f"there are more of this kind than these {MOST}",
+        is_warning=is_warning,
+    )
 
 
 def _place(row: Mapping[str, Any]) -> tuple[int, int, int]:
@@ -131,11 +142,6 @@ def _word(name: str, value: object) -> str:
 def status_of(trial: sa.Table) -> sa.Label[int]:
     """Select a trial's status as the number that is there, whether it means something or not."""
     return sa.type_coerce(trial.c.status, sa.Integer).label("status")
-
-
-def word_of(column: sa.Column[Any]) -> sa.ColumnElement[str]:
-    """Select the word that is in a column, whether it means something or not."""
-    return sa.type_coerce(column, sa.String)
 
 
 def is_not_finite(column: sa.Column[Any]) -> sa.ColumnElement[bool]:

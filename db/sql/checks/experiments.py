@@ -6,7 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db.sql.checks.base import Check, is_not_finite, word_of
+from db.sql.checks.base import Check, is_not_finite
+from db.sql.columns import stored_word
 from db.sql.tables import (
     Base,
     Card,
@@ -20,7 +21,7 @@ from db.sql.tables import (
     Trial,
     table_of,
 )
-from db.states import ExperimentStatus
+from db.states import ONGOING_EXPERIMENTS
 
 _experiment = table_of(Experiment)
 _generation = table_of(Generation)
@@ -31,7 +32,7 @@ _trial = table_of(Trial)
 _card = table_of(Card)
 _parent = _card.alias("parent")
 
-_goes_on = _experiment.c.status.in_((ExperimentStatus.RUNNING, ExperimentStatus.STOPPING))
+_goes_on = _experiment.c.status.in_(ONGOING_EXPERIMENTS)
 _proposed = (
     sa.select(sa.func.count())
     .where(_trial.c.generation_id == _generation.c.id)
@@ -84,7 +85,9 @@ CHECKS = (
     Check(
         name="experiment-times",
         says="is {state} with ended_at {ended_at}; it has that time once it has ended",
-        query=sa.select(word_of(_experiment.c.status).label("state"), _experiment.c.ended_at).where(
+        query=sa.select(
+            stored_word(_experiment.c.status).label("state"), _experiment.c.ended_at
+        ).where(
             (_goes_on & _experiment.c.ended_at.is_not(None))
             | (~_goes_on & _experiment.c.ended_at.is_(None))
         ),

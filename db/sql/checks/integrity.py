@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import sqlalchemy as sa
 
-from db.sql.checks.base import MOST, Finding
+from db.sql.checks.base import MOST, Finding, more
 from db.sql.tables import Attempt, Base, Trial, table_of
 
 _trial = table_of(Trial)
@@ -48,17 +48,20 @@ def _orphans(
         sa.select(own_key, column, owner)
         .outerjoin_from(table, parent, parent.c[key.column.name] == column)
         .where(column.is_not(None), parent.c[key.column.name].is_(None))
-        .limit(MOST)
+        .limit(MOST + 1)
     )
     if experiment_id is not None:
         query = query.where(_belongs(table, experiment_id))
-    for row_key, value, owned_by in sorted(connection.execute(query), key=lambda row: row[0]):
+    rows = sorted(connection.execute(query), key=lambda row: row[0])
+    for row_key, value, owned_by in rows[:MOST]:
         target = key.column.table.name
         message = (
             f"row {row_key} of {table.name} names {target} {value} as its {column.name}, "
             f"and there is no such {target}"
         )
         yield _finding("foreign-key", message, names.get(owned_by))
+    if len(rows) > MOST:
+        yield more("foreign-key")
 
 
 def _belongs(table: sa.Table, experiment_id: int) -> sa.ColumnElement[bool]:

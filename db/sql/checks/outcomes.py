@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from db.sql.checks.base import Check, is_not_finite, status_of, word_of
+from db.sql.checks.base import Check, is_not_finite, status_of
+from db.sql.columns import stored_word
 from db.sql.tables import Attempt, Objective, Outcome, Trial, table_of
 from db.states import AttemptState, OutcomeSource, TrialStatus
 
@@ -31,7 +32,7 @@ _names_its_source = sa.case(
     (_outcome.c.source == OutcomeSource.REUSED, _has_reused & ~_has_attempt),
     else_=~_has_attempt & ~_has_reused,
 )
-_source = (word_of(_outcome.c.source), _outcome.c.attempt_id, _outcome.c.reused_trial_id)
+_source = (stored_word(_outcome.c.source), _outcome.c.attempt_id, _outcome.c.reused_trial_id)
 
 CHECKS = (
     Check(
@@ -84,7 +85,7 @@ CHECKS = (
         "{reused_trial_id}; it should name exactly what its source says",
         query=sa.select(
             _index,
-            word_of(_outcome.c.source).label("source"),
+            stored_word(_outcome.c.source).label("source"),
             _outcome.c.attempt_id,
             _outcome.c.reused_trial_id,
         )
@@ -99,7 +100,7 @@ CHECKS = (
         query=sa.select(
             _index,
             _outcome.c.attempt_id,
-            word_of(_attempt.c.state).label("state"),
+            stored_word(_attempt.c.state).label("state"),
             sa.case((_attempt.c.trial_id == _trial.c.id, "its own"), else_="another trial's").label(
                 "whose"
             ),

@@ -9,9 +9,16 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from db.sql.checks.base import Check, status_of, word_of
+from db.sql.checks.base import Check, status_of
+from db.sql.columns import stored_word
 from db.sql.tables import Attempt, Experiment, Generation, Trial, table_of
-from db.states import FINAL_TRIALS, OPEN_ATTEMPTS, ExperimentStatus, TrialStatus
+from db.states import (
+    FINAL_TRIALS,
+    ONGOING_EXPERIMENTS,
+    OPEN_ATTEMPTS,
+    ExperimentStatus,
+    TrialStatus,
+)
 
 _trial = table_of(Trial)
 _attempt = table_of(Attempt)
@@ -19,11 +26,6 @@ _generation = table_of(Generation)
 _experiment = table_of(Experiment)
 _index = _trial.c.index.label("trial")
 _number = _attempt.c.number.label("attempt")
-_ENDED = tuple(
-    status
-    for status in ExperimentStatus
-    if status not in {ExperimentStatus.RUNNING, ExperimentStatus.STOPPING}
-)
 _RUNS = (TrialStatus.STAGED, TrialStatus.RUNNING)
 
 _is_final = _trial.c.status.in_(FINAL_TRIALS)
@@ -38,7 +40,7 @@ _has_begun = (
     .where(_attempt.c.trial_id == _trial.c.id, _attempt.c.started_at.is_not(None))
     .correlate(_trial)
 )
-_is_planned = sa.exists().where(_attempt.c.trial_id == _trial.c.id).correlate(_trial)
+_has_attempt = sa.exists().where(_attempt.c.trial_id == _trial.c.id).correlate(_trial)
 _numbers = (
     sa.select(
         _attempt.c.trial_id,
@@ -106,7 +108,7 @@ CHECKS = (
         says="is {status} without an attempt that says so; STAGED needs one, RUNNING one that "
         "was started",
         query=sa.select(_index, status_of(_trial)).where(
-            ((_trial.c.status == TrialStatus.STAGED) & ~_is_planned)
+            ((_trial.c.status == TrialStatus.STAGED) & ~_has_attempt)
             | ((_trial.c.status == TrialStatus.RUNNING) & ~_has_begun)
         ),
         experiment=_trial.c.experiment_id,
@@ -115,7 +117,7 @@ CHECKS = (
         name="open-attempt-of-idle-trial",
         says="is {state}, but its trial is {status}; it should be STAGED or RUNNING",
         query=sa.select(
-            _index, _number, word_of(_attempt.c.state).label("state"), status_of(_trial)
+            _index, _number, stored_word(_attempt.c.state).label("state"), status_of(_trial)
         )
         .join_from(_attempt, _trial, _trial.c.id == _attempt.c.trial_id)
         .where(_attempt.c.state.in_(OPEN_ATTEMPTS), _trial.c.status.not_in(_RUNS)),
@@ -136,11 +138,9 @@ CHECKS = (
         query=sa.select(_index, status_of(_trial))
         .select_from(_of_experiment)
         .where(
-            _experiment.c.status.in_(
-                [status for status in _ENDED if status != ExperimentStatus.FINISHED]
-            ),
+            _experiment.c.status.not_in(ONGOING_EXPERIMENTS | {ExperimentStatus.FINISHED}),
             _trial.c.status.in_(_RUNS),
-            _is_planned,
+            _has_attempt,
             ~_has_open_attempt,
         ),
         experiment=_trial.c.experiment_id,

@@ -74,7 +74,7 @@ def copy_experiment(source: sa.Connection, target: sa.Connection, experiment_id:
     if old is None:
         copying.added["experiment"] += 1
     else:
-        _check_idle(target, key, row)
+        _check_idle(target, key, old)
         check_not_behind(copying)
         new = {**row, "id": key} | {column: old[column] for column in _KEPT}
         copying.update("experiment", [new] if new != old else [])

@@ -158,7 +158,10 @@ def _replace(
 
 
 def _other(value: Any, names: dict[Any, Any]) -> Any:
-    """Return the other name of an attempt; None if it has none, as its experiment is not there."""
+    """Return the other name of an attempt; None if its experiment is not there.
+
+    A key that is nobody's in the source stays: without it a second copy would find another row.
+    """
     if isinstance(value, str) and value.startswith(_MARK):
         return names.get(value)
     return names.get(value, value) if _is_key(value) else value

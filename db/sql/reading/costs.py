@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from db.sql.columns import stored_word
 from db.sql.leases import database_time
 from db.sql.reading.fields import PAGE
 from db.sql.reading.trials import run_seconds
@@ -51,7 +52,7 @@ def costs(connection: sa.Connection, experiment_id: int) -> Costs:
     requested, measured = _attempt.c.requested, _attempt.c.measured
     query = (
         sa.select(
-            sa.type_coerce(_attempt.c.state, sa.String),
+            stored_word(_attempt.c.state),
             _attempt.c.host,
             requested["cpus"].as_integer(),
             requested["gpus"].as_integer(),

@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from db.sql.columns import stored_word
 from db.sql.reading.fields import Column, Kind, Pages, Session, Table, streamed
 from db.sql.tables import Attempt, Event, Generation, Metric, Objective, Outcome, Trial, table_of
 
@@ -106,7 +107,7 @@ def outcomes(experiment_id: int) -> Table:
             _objective.c.name,
             _outcome.c.mean,
             _outcome.c.sem,
-            _word(_outcome.c.source),
+            stored_word(_outcome.c.source),
             _attempt.c.number,
             _reused.c.index,
         )
@@ -129,8 +130,8 @@ def metrics(experiment_id: int) -> Table:
             _attempt.c.number,
             _metric.c.name,
             _metric.c.value,
-            _word(_metric.c.split),
-            _word(_metric.c.level),
+            stored_word(_metric.c.split),
+            stored_word(_metric.c.level),
             _metric.c.step,
             _metric.c.created_at,
         )
@@ -149,7 +150,7 @@ def attempts(experiment_id: int) -> Table:
         sa.select(
             _trial.c.index,
             _attempt.c.number,
-            _word(_attempt.c.state),
+            stored_word(_attempt.c.state),
             _attempt.c.host,
             _attempt.c.slurm_job_id,
             _attempt.c.requested,
@@ -157,7 +158,7 @@ def attempts(experiment_id: int) -> Table:
             _attempt.c.exit_code,
             _attempt.c.signal,
             _attempt.c.slurm_state,
-            _word(_attempt.c.failure_class),
+            stored_word(_attempt.c.failure_class),
             _attempt.c.failure_message,
             _attempt.c.log_path,
             _attempt.c.created_at,
@@ -220,8 +221,3 @@ def events(experiment_id: int) -> Table:
         .order_by(_event.c.id)
     )
     return Table(name="events", columns=EVENTS, pages=partial(streamed, query=query))
-
-
-def _word(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    """Read a word as it is stored, without making a member of an enum of it."""
-    return sa.type_coerce(column, sa.String)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from db.sql.columns import stored_word
 from db.sql.reading import experiments
 from db.sql.reading.experiments import ObjectiveRow, ParameterRow
 from db.sql.reading.fields import PAGE, Column, Kind, Pages, Row, Session, Table, unique_titles
@@ -78,12 +79,12 @@ _NO_ATTEMPT = (0, _Told())
 # and of the other not everything is wanted.
 _TOLD_COLUMNS = (
     _attempt.c.trial_id,
-    sa.type_coerce(_attempt.c.state, sa.String),
+    stored_word(_attempt.c.state),
     _attempt.c.host,
     _attempt.c.slurm_job_id,
     _attempt.c.exit_code,
     _attempt.c.signal,
-    sa.type_coerce(_attempt.c.failure_class, sa.String),
+    stored_word(_attempt.c.failure_class),
     _attempt.c.failure_message,
     _attempt.c.measured["wall_seconds"].as_float(),
     _attempt.c.started_at,

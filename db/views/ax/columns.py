@@ -6,7 +6,6 @@ from db.views.spelling import Column
 
 EXPERIMENT = "The experiment: experiment_v2.id"
 TRIAL = "The trial: trial_v2.id"
-EMPTY = "{}"
 
 
 def nothing(kind: str, meaning: str) -> Column:
@@ -21,4 +20,4 @@ def no_run() -> Column:
 
 def empty(meaning: str) -> Column:
     """An empty JSON object."""
-    return Column(f"CAST('{EMPTY}' AS TEXT)", f"Always {{}}: {meaning}")
+    return Column("CAST('{}' AS TEXT)", f"Always {{}}: {meaning}")

@@ -6,10 +6,8 @@ Also the two tables that stay empty: runner (Headway runs the trials) and auxili
 from __future__ import annotations
 
 from db.views.ax.columns import EXPERIMENT, empty, no_run, nothing
-from db.views.spelling import Column, View
+from db.views.spelling import NAME, Column, View
 
-# Ax's loader finds an experiment by its name and fails where two have the same.
-_NAME = "CASE WHEN e.run_number = 1 THEN e.name ELSE e.name || '/' || e.run_number END"
 # With the first member Ax knows that generator runs have no parameters and metrics of their own.
 _PROPERTIES = """'{"immutable_search_space_and_opt_config": true, "headway": {"uuid": '
         || {quoted:e.uuid} || ', "run_number": ' || e.run_number
@@ -23,7 +21,7 @@ _EXPERIMENT = View(
         "experiment_type": nothing("INTEGER", "Ax has no types of experiments"),
         "id": Column("e.id", "Key: experiment.id"),
         "is_test": Column("CAST(0 AS BOOLEAN)", "Always false"),
-        "name": Column(_NAME, "NAME of the first run, NAME/N of later ones"),
+        "name": Column(NAME, "NAME of the first run, NAME/N of later ones"),
         "properties": Column(_PROPERTIES, "JSON: uuid, run, group, participant, the user's keys"),
         "status_quo_name": nothing("TEXT", "there is no status quo"),
         "status_quo_parameters": nothing("TEXT", "there is no status quo"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from db.views.ax.columns import EXPERIMENT, TRIAL, empty, nothing
-from db.views.spelling import Column, View
+from db.views.spelling import HAS_OUTCOME, JOIN_STEP, Column, View
 
 _ARM = """CAST(t."index" AS TEXT) || '_0'"""
 # As wide as Ax's columns are.
@@ -106,8 +106,7 @@ _GENERATOR_RUN = View(
         "generation_node_name": Column("n.generator", "Generator of the step it counts for"),
         "suggested_experiment_status": nothing("SMALLINT", "see experiment_v2.status"),
     },
-    source="""FROM "trial" t LEFT JOIN "generation" g ON g.id = t.generation_id
-    LEFT JOIN "generation_node" n ON n.experiment_id = g.experiment_id AND n.position = g.node""",
+    source=f"""FROM "trial" t {JOIN_STEP}""",
 )
 
 _ARMS = View(
@@ -154,7 +153,6 @@ _DATA = """(SELECT '{"trial_index":{' || {joined:v.place || v.number}
             coalesce({number:o.sem}, 'null') AS sem
         FROM "outcome" o JOIN "objective" b ON b.id = o.objective_id
         WHERE o.trial_id = t.id ORDER BY b.position) v)""".replace("ARM", _ARM)
-_HAS_OUTCOME = 'WHERE EXISTS (SELECT 1 FROM "outcome" o WHERE o.trial_id = t.id)'
 _WHEN = "coalesce(t.completed_at, t.created_at)"
 _MEANS = "JSON data frame, column by column: a row an objective with mean and sem"
 _DATA_V2 = View(
@@ -171,7 +169,7 @@ _DATA_V2 = View(
         "generation_strategy_id": nothing("INTEGER", "data belongs to the trial"),
         "structure_metadata_json": nothing("TEXT", "Ax does not read it any more"),
     },
-    source=f'FROM "trial" t {_HAS_OUTCOME}',
+    source=f'FROM "trial" t WHERE {HAS_OUTCOME}',
 )
 _DATA_ROW = View(
     comment="OmniOpt2's data rows: one row a trial that has an outcome.",

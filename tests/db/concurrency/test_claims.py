@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable
 from pathlib import Path
 
+from db.direct import DirectStore
+from db.errors import DatabaseUnavailable
+from db.records import Assignment, Claim
 from db.sql.tables import Attempt, Report
 from db.states import AttemptState, ReportKind
 from tests.crowd import together
@@ -42,7 +46,20 @@ def _claim(planned: Planned, number: int, wait: Callable[[], object]) -> list[tu
     claimed = []
     for index in wanted:
         nonce = f"{number}-{index}"
-        claim = {"claim": nonce, "host": "h", "slurm_job_id": None, "pid": 1, "started_at": ""}
-        if store.claim(TOKEN, index, claim) is not None:  # type: ignore[arg-type]
+        claim: Claim = {
+            "claim": nonce,
+            "host": "h",
+            "slurm_job_id": None,
+            "pid": 1,
+            "started_at": "",
+        }
+        if _patiently(store, index, claim) is not None:
             claimed.append((index, nonce))
     return claimed
+
+
+def _patiently(store: DirectStore, index: int, claim: Claim) -> Assignment | None:
+    """Ask until the database is free, as a worker does; the crowd's own patience bounds it."""
+    while True:
+        with contextlib.suppress(DatabaseUnavailable):
+            return store.claim(TOKEN, index, claim)

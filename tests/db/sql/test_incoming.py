@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from db.errors import DatabaseError, DatabaseUnavailable
-from db.sql import attempts, engine, events, experiments, generations, incoming, trials
+from db.sql import attempts, engine, events, experiments, generations, incoming, sqlite, trials
 from db.sql.attempts import NewAttempt
 from db.sql.generations import LastState
 from db.sql.tables import Artifact, Event, Metric, Report, table_of
@@ -280,7 +280,7 @@ def test_a_reader_blocks_no_writer(sample: Sample) -> None:
 def test_a_writer_that_waits_too_long_is_told_to_try_again(
     sample: Sample, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "BUSY_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_SECONDS", 0.05)
     impatient = engine.make_engine(url)
     with sample.store.write(), pytest.raises(DatabaseUnavailable, match="locked"):
         write_with(impatient)

@@ -36,6 +36,7 @@ from db.states import (
     TrialStatus,
     ValueType,
 )
+from tests.db.released import VERSIONS
 from tests.db.sql.samples import NOW, Sample, tables
 
 CHECKED: dict[tuple[str, str], list[Any]] = {
@@ -146,6 +147,8 @@ def test_the_version_in_the_code_is_that_of_the_newest_migration(engine: sa.Engi
     with engine.connect() as connection:
         scripts = ScriptDirectory.from_config(configuration(connection))
     assert scripts.get_heads() == [SCHEMA_VERSION]
+    # There is a dump of each that was released before.
+    assert [each.revision for each in scripts.walk_revisions()][:0:-1] == VERSIONS
 
 
 @pytest.fixture

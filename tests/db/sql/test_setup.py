@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from db.errors import DatabaseError, DatabaseUnavailable, OlderSchema, SchemaMismatch
+from db.errors import (
+    BadDatabaseUrl,
+    DatabaseError,
+    DatabaseUnavailable,
+    OlderSchema,
+    SchemaMismatch,
+)
 from db.sql.engine import SCHEMA_VERSION, connect, make_engine, open_existing, schema_version
 from tests.db.sql.samples import fill, tables
 
@@ -138,3 +144,20 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_does_not_exist_is_a_database_that_does_not_answer(tmp_path: Path) -> None:
     with pytest.raises(DatabaseUnavailable, match="unable to open database file"):
         connect(f"sqlite:///{tmp_path}/nowhere/database.db")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["sqlite://", "sqlite:///:memory:", "sqlite:///file:x?mode=memory&uri=true"],
+)
+def test_a_database_that_is_no_file_is_refused(url: str) -> None:
+    for opening in (connect, open_existing):
+        with pytest.raises(BadDatabaseUrl, match="names no file on disk"):
+            opening(url)
+
+
+def test_options_of_a_url_do_not_change_the_journal(tmp_path: Path) -> None:
+    engine = connect(f"sqlite:///{tmp_path}/database.db?timeout=60")
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    engine.dispose()

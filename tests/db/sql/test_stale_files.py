@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from db.errors import DatabaseUnavailable
-from db.sql import engine as engines
-from db.sql.engine import connect, sqlite_url
+from db.sql import sqlite
+from db.sql.engine import connect, sqlite_url, translated
 from db.sql.reading.reader import Reader
 from db.sql.store import Engine
 from db.sql.wakeup import make_bell
@@ -19,7 +19,7 @@ from db.sql.wakeup import make_bell
 @pytest.fixture
 def on_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     """A database as on a network file system."""
-    monkeypatch.setattr(engines, "is_network", lambda _: True)
+    monkeypatch.setattr(sqlite, "is_network", lambda _: True)
     engine = connect(sqlite_url(tmp_path / "database.db"))
     yield engine
     engine.dispose()
@@ -35,7 +35,7 @@ def make_stale(file: Path) -> None:
 
 
 def count(engine: Engine) -> int:
-    with engines.translated(), engine.begin() as connection:
+    with translated(), engine.begin() as connection:
         return int(connection.exec_driver_sql("SELECT count(*) FROM trial").scalar_one())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -17,6 +18,11 @@ from db.sql.reading.reader import open_reader
 from tests.db.rich import make_rich
 
 COUNT = sa.text("SELECT count(*) FROM trial")
+COUNT_HOSTS = sa.text("SELECT count(*) FROM host")
+INSERT = (
+    "INSERT INTO host (cluster, name, state, first_seen_at, changed_at) "
+    "VALUES ('', 'node1', 'GOOD', '2030-01-01', '2030-01-01')"
+)
 
 
 def journal_of(path: Path) -> str:
@@ -63,6 +69,32 @@ def test_the_journal_is_chosen_by_who_writes(tmp_path: Path) -> None:
         pass
     engine.dispose()
     assert journal_of(tmp_path / "database.db") == "wal"
+
+
+def test_a_network_file_system_gets_the_rollback_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.sql.sqlite.is_network", lambda _: True)
+    connect(f"sqlite:///{tmp_path}/database.db").dispose()
+    assert journal_of(tmp_path / "database.db") == "delete"
+
+
+def test_a_viewer_who_may_not_write_sees_what_a_writer_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/database.db"
+    connect(url).dispose()
+    writer = sqlite3.connect(tmp_path / "database.db", isolation_level=None)
+    # As on a network file system.
+    writer.execute("PRAGMA journal_mode = DELETE")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with open_reader(url) as reader:
+        with reader.read() as connection:
+            assert connection.execute(COUNT_HOSTS).scalar() == 0
+        writer.execute(INSERT)
+        with reader.read() as connection:
+            assert connection.execute(COUNT_HOSTS).scalar() == 1
+    writer.close()
 
 
 @pytest.fixture

@@ -119,6 +119,9 @@ def test_an_error_of_sqlite_is_a_ring(bell: Bell) -> None:
     assert isinstance(connection, sqlite3.Connection)
     connection.close()
     assert bell.rang()
+    # A new connection counts from its own beginning: what came between is a ring, whatever it says.
+    assert bell.rang()
+    assert not bell.rang()
 
 
 @only("mysql")
