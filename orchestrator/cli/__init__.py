@@ -17,6 +17,7 @@ def main(words: Sequence[str]) -> int:
     Args:
         words: What stands after `headway`.
     """
+    _open_streams()
     try:
         return _run(words)
     except BrokenPipeError:
@@ -26,6 +27,13 @@ def main(words: Sequence[str]) -> int:
         return 130
     except Exception as error:  # noqa: BLE001 - the last border before the user
         return _report(error)
+
+
+def _open_streams() -> None:
+    """Give each standard stream that is closed its number, so that no database gets that."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
 
 
 def _run(words: Sequence[str]) -> int:

@@ -17,15 +17,8 @@ from db.sql.reading.experiments import ExperimentRow
 from db.sql.reading.reader import Reader, Transaction, open_reader
 from db.sql.reading.trials import Order
 from db.states import TrialStatus
-from orchestrator.cli.places import (
-    DEFAULT_RUN_DIR,
-    Place,
-    find,
-    open_place,
-    place_of,
-    read_db_url,
-    runs_here,
-)
+from orchestrator.cli.places import Place, find, open_place, place_of, runs_here, runs_root
+from orchestrator.cli.urls import read_db_url
 from orchestrator.errors import HeadwayError, UsageError, did_you_mean
 from orchestrator.reports import rows
 from orchestrator.reports.history import History
@@ -54,7 +47,7 @@ _BEFORE = ("trial", "status", "generator", "host", "attempts", "run_seconds")
 def list_experiments(given: argparse.Namespace) -> int:
     """All experiments of a database, or all runs in the run folder."""
     url, _ = read_db_url(given.db_url, os.environ, Path.cwd())
-    root = Path(given.run_dir or DEFAULT_RUN_DIR).expanduser().absolute()
+    root = runs_root(given.run_dir)
     listed = _list_database(url) if url else list(_list_runs(root))
     where = "this database" if url else str(root)
     if given.group is not None:

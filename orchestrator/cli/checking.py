@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ValidationError
 
-from db.errors import BadDatabaseUrl, DatabaseError, DatabaseUnavailable, SchemaMismatch
 from db.sql import checks
 from db.sql.checks import Finding
 from db.sql.reading.reader import Transaction, open_reader
-from orchestrator.cli.stores import find_database
-from orchestrator.errors import UsageError
+from orchestrator.cli.stores import find_database, named, told
 from orchestrator.reports.tables import print_json
 from orchestrator.spec.space import Space
 
@@ -34,13 +31,9 @@ def check(given: argparse.Namespace) -> int:
     where = find_database(
         given.experiment, called="EXP", run_root=given.run_dir, db_url=given.db_url
     )
-    try:
-        with _named(where.label):
-            reader = open_reader(where.url)
-    except (BadDatabaseUrl, DatabaseUnavailable, SchemaMismatch) as error:
-        # A file that is damaged so much that it cannot be opened is not the user's mistake.
-        raise UsageError(error.message, error.hint) from None
-    with _named(where.label), reader, reader.read() as connection:
+    with told(where.label):
+        reader = open_reader(where.url)
+    with named(where.label), reader, reader.read() as connection:
         names = checks.labels(connection)
         keys = sorted(names) if where.experiment_id is None else [where.experiment_id]
         found = list(checks.find_all(connection, where.experiment_id))
@@ -54,15 +47,6 @@ def check(given: argparse.Namespace) -> int:
     else:
         _print(where.label, found, experiments=len(keys), trials=count)
     return 1 if any(not finding.is_warning for finding in found) else 0
-
-
-@contextlib.contextmanager
-def _named(label: str) -> Iterator[None]:
-    """Name the database in an error of its own."""
-    try:
-        yield
-    except DatabaseError as error:
-        raise type(error)(f"{label}: {error.message}", error.hint) from error
 
 
 class _Points:
@@ -84,17 +68,17 @@ class _Points:
         space = None
         try:
             space = self._space()
-        except (ValidationError, ValueError) as error:
+        except (ValueError, LookupError) as error:
             why = str(error.errors()[0]["msg"]) if isinstance(error, ValidationError) else error
             found.append(self._finding("space", None, f"its space makes no sense: {why}"))
-        told = dict.fromkeys(_POINTS, 0)
+        counts = dict.fromkeys(_POINTS, 0)
         for point in checks.stored_points(self._connection, self._key):
             self.count += 1
             for name, message in _faults(point, space):
-                told[name] += 1
-                if told[name] <= checks.MOST:
+                counts[name] += 1
+                if counts[name] <= checks.MOST:
                     found.append(self._finding(name, point.index, message))
-        for name, number in told.items():
+        for name, number in counts.items():
             if number > checks.MOST:
                 rest = number - checks.MOST
                 found.append(self._finding(name, None, f"{rest} more trials have this fault"))
@@ -123,7 +107,8 @@ def _parameter(row: dict[str, Any]) -> dict[str, Any]:
     kind = str(row["kind"])
     fields = {name: row[name] for name in (*_SHARED, *_OWN[kind])}
     if kind == "fixed":
-        fields["value"] = (row["fixed_value"] or {}).get("value")
+        stored = row["fixed_value"]
+        fields["value"] = stored.get("value") if isinstance(stored, dict) else None
     return {name: value for name, value in fields.items() if value is not None}
 
 

@@ -37,6 +37,6 @@ def make_parser(name: str) -> Parser:
     parser = Parser(name, "Several searches side by side.", _EXAMPLES)
     explained = EXPERIMENT.partition(" (default")[0]
     parser.add_argument("experiments", nargs="*", metavar="EXP", help=explained)
-    parser.add_argument("--json", action="store_true", help="JSON with stable field names")
+    parser.add_json()
     parser.add_places()
     return parser

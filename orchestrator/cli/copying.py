@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from db.errors import DatabaseError
@@ -16,8 +15,9 @@ from db.sql.engine import connect, translated
 from db.sql.reading import experiments
 from db.sql.reading.reader import Reader, Transaction, open_reader
 from db.sql.store import Engine
-from orchestrator.cli.places import DEFAULT_RUN_DIR
-from orchestrator.cli.stores import Database, find_database, read_url
+from orchestrator.cli.places import runs_root
+from orchestrator.cli.stores import Database, find_database, is_url, read_url
+from orchestrator.cli.urls import user_path
 from orchestrator.errors import HeadwayError, UsageError, did_you_mean
 from orchestrator.reports.tables import print_json, print_rows
 
@@ -54,8 +54,7 @@ def copy(given: argparse.Namespace) -> int:
 
 
 def _read_target(given: argparse.Namespace) -> str:
-    word, root = Path(given.target), Path(given.run_dir or DEFAULT_RUN_DIR).expanduser()
-    if not word.exists() and (root / word).is_dir():
+    if not is_url(given.target) and _is_run_here(given.target, given.run_dir):
         # A file of this name would be taken for the experiment from then on.
         raise UsageError(
             f"DST: {given.target!r} is an experiment here, no database.",
@@ -64,6 +63,11 @@ def _read_target(given: argparse.Namespace) -> str:
     url = read_url(given.target, called="DST", may_be_new=True)
     assert url is not None
     return url
+
+
+def _is_run_here(target: str, run_dir: str | None) -> bool:
+    path = user_path(target, "DST")
+    return not path.exists() and user_path(str(runs_root(run_dir) / path), "--run_dir").is_dir()
 
 
 def _open_source(source: Database) -> Reader:

@@ -27,31 +27,34 @@ class _Command(NamedTuple):
     add_options: Callable[[Parser], None]
 
 
+_DATABASE = (
+    "NAME (its latest run), NAME/N, a run folder, an SQLite file, a URL, or @FILE with a URL in it "
+    "(default: the database of --db_url or HEADWAY_DB_URL, else the latest run here)"
+)
+
+
 def _experiment(parser: Parser) -> None:
     parser.add_argument("experiment", nargs="?", metavar="EXP", help=EXPERIMENT)
-    _json(parser)
+    parser.add_json()
     parser.add_places()
 
 
 def _database(parser: Parser) -> None:
-    explained = EXPERIMENT.replace(" or a run folder", ", a run folder, an SQLite file or a URL")
-    parser.add_argument("experiment", nargs="?", metavar="EXP", help=explained)
-    _json(parser)
+    parser.add_argument("experiment", nargs="?", metavar="EXP", help=_DATABASE)
+    parser.add_json()
     parser.add_places()
 
 
-def _json(parser: Parser) -> None:
-    parser.add_argument("--json", action="store_true", help="JSON with stable field names")
-
-
 def _copy(parser: Parser) -> None:
-    parser.add_argument("source", metavar="SRC", help="NAME, NAME/N, a run folder, a file or a URL")
+    parser.add_argument(
+        "source", metavar="SRC", help="NAME, NAME/N, a run folder, an SQLite file, a URL, or @FILE"
+    )
     parser.add_argument("target", metavar="DST", help="a file, a URL, or @FILE with a URL in it")
     parser.add_argument(
         "--experiment", metavar="EXP", help="only this one (default: all that SRC holds)"
     )
-    _json(parser)
-    parser.add_argument("--run_dir", metavar="FOLDER", help="folder of all runs (default: runs)")
+    parser.add_json()
+    parser.add_run_dir()
 
 
 COMMANDS = {
@@ -75,7 +78,7 @@ COMMANDS = {
     ),
     "copy": _Command(
         "copying",
-        "Append experiments to another database; what is there already is left as it is.",
+        "Copy experiments into another database; a second copy adds and changes what is new.",
         (
             "headway db copy first sqlite:////data/all.db",
             "headway db copy @all.txt @server.txt --experiment first/2",

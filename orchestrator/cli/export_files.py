@@ -24,6 +24,7 @@ from db.sql.reading import catalogue, experiments
 from db.sql.reading.fields import Session, Table
 from db.sql.reading.reader import Transaction
 from orchestrator.cli.places import Place, find, open_place
+from orchestrator.cli.urls import user_path
 from orchestrator.errors import HeadwayError, UsageError
 
 
@@ -145,9 +146,9 @@ def _targets(given: argparse.Namespace, place: Place) -> list[Path]:
     """Return the files to write, absolute, if they may be written.
 
     Raises:
-        UsageError: One is in the way, or its folder does not exist.
+        UsageError: One is in the way or cannot be used, or its folder does not exist.
     """
-    output = Path(os.path.realpath(Path(given.output).expanduser()))
+    output = Path(os.path.realpath(user_path(given.output, "--output")))
     if len(given.table) > 1 and given.format in {"csv", "parquet"}:
         if output.exists() and not output.is_dir():
             raise UsageError(f"--output: {given.output!r} is a file; several tables need a folder")
@@ -157,19 +158,29 @@ def _targets(given: argparse.Namespace, place: Place) -> list[Path]:
     if not folder.is_dir():
         raise UsageError(f"--output: there is no folder {str(folder)!r}; make it first")
     for path in paths:
-        _check_target(path, given, place)
+        _check_target(user_path(str(path), "--output"), given, place)
     return paths
 
 
 def _check_target(path: Path, given: argparse.Namespace, place: Place) -> None:
+    if is_sqlite(place.db_url) and _is_part(path, parse_url(place.db_url).database or ""):
+        raise UsageError(f"--output: {str(path)!r} is the experiment's own database, or part of it")
     if not path.exists():
         return
     if path.is_dir():
         raise UsageError(f"--output: {str(path)!r} is a folder; give the name of a file")
     if not path.is_file():
         raise UsageError(f"--output: {str(path)!r} is no plain file; give another name")
-    if is_sqlite(place.db_url) and path.samefile(parse_url(place.db_url).database or ""):
-        raise UsageError(f"--output: {str(path)!r} is the experiment's own database")
     if not given.force:
         hint = "Give another name, or --force to replace it."
         raise UsageError(f"--output: {str(path)!r} exists.", hint)
+
+
+def _is_part(path: Path, database: str) -> bool:
+    """Whether SQLite takes a file, also one yet to be made, for a database or its journal.
+
+    The names of journals are documented at sqlite.org/tempfiles.html.
+    """
+    own = os.path.realpath(database)
+    is_journal = str(path) in {own + suffix for suffix in ("-wal", "-shm", "-journal")}
+    return is_journal or (path.exists() and path.samefile(own))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import sys
 import threading
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from db.states import TrialStatus
 from orchestrator.app.generating import Generators
 from orchestrator.app.heads import count_trials, run_head
 from orchestrator.app.runs import Run
+from orchestrator.cli.collecting import collect_again
 from orchestrator.cluster.base import Cluster
 from orchestrator.errors import FailureLimitError, HeadwayError, NoSuccessError
 from orchestrator.loop import Ending
@@ -31,9 +31,7 @@ _INTERRUPTIONS = (Ending.STOPPED, Ending.CANCELLED, Ending.LEFT)
 
 def lead(made: Run, cluster: Cluster, generators: Generators, *, show_generations: bool) -> int:
     """Run the head to its end, show what happens, and say how it ended."""
-    # What was made until here stays; what the loop makes is looked through as usual.
-    gc.freeze()
-    gc.enable()
+    collect_again()
     is_live = sys.stdout.isatty()
     log = HeadLog(made.run_dir, echo=None)
     reader = open_reader(made.db_url)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from db.filesystems import filesystem_type, is_shared
+from orchestrator.cli.urls import user_path
 
 _INSTEAD = {
     "live_share": (
@@ -60,6 +61,9 @@ def storage_notices(db_url: str | None, folder: Path) -> list[str]:
     Args:
         db_url: The database; None: a file in the run folder.
         folder: The run folder, or the folder of all runs.
+
+    Raises:
+        UsageError: The file cannot be used.
     """
     place = folder
     if db_url is not None:
@@ -67,7 +71,7 @@ def storage_notices(db_url: str | None, folder: Path) -> list[str]:
             return []
         from db.sql.engine import parse_url
 
-        place = Path(parse_url(db_url).database or "")
+        place = user_path(str(Path(parse_url(db_url).database or "").absolute()), "--db_url")
     kind = filesystem_type(place)
     if not is_shared(kind):
         return []

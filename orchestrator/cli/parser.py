@@ -28,9 +28,17 @@ class Parser(argparse.ArgumentParser):
         """Raise what argparse found wrong."""
         raise UsageError(f"{self._name}: {message}")
 
+    def add_json(self) -> None:
+        """Add the option that gives the answer to programs."""
+        self.add_argument("--json", action="store_true", help="JSON with stable field names")
+
+    def add_run_dir(self) -> None:
+        """Add the option that says where runs are looked for."""
+        self.add_argument("--run_dir", metavar="FOLDER", help="folder of all runs (default: runs)")
+
     def add_places(self) -> None:
         """Add the options that say where experiments are kept."""
-        self.add_argument("--run_dir", metavar="FOLDER", help="folder of all runs (default: runs)")
+        self.add_run_dir()
         self.add_argument(
             "--db_url", metavar="URL", help="database, or @FILE (default: HEADWAY_DB_URL)"
         )

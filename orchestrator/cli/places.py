@@ -5,6 +5,7 @@ And the way back: from what a user calls an experiment to its place.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -12,34 +13,21 @@ import shlex
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli.urls import VARIABLE, read_db_url
+from orchestrator.cli.urls import VARIABLE, expanded, read_db_url
 from orchestrator.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from db.sql.reading.reader import Reader
     from orchestrator.reports.documents import RunCard
 
-__all__ = [
-    "DEFAULT_RUN_DIR",
-    "VARIABLE",
-    "Place",
-    "find",
-    "find_run",
-    "open_place",
-    "parse_label",
-    "place_of",
-    "read_db_url",
-    "read_run_root",
-    "runs_here",
-]
-
 DEFAULT_RUN_DIR = "runs"
 DATABASE_FILE = "database.db"
-_RUN = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]*)(?:/([0-9]{1,9}))?")
+# No file system takes longer names.
+_RUN = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,254})(?:/([0-9]{1,9}))?")
 # A living head renews its lease every few seconds and so changes the file; attributes of files on a
 # network file system may be a minute old (nfs(5), acregmax).
 _QUIET_SECONDS = 120.0
@@ -51,7 +39,7 @@ def read_run_root(given: str | None, cwd: Path) -> Path:
     Raises:
         UsageError: A file is in the way, or the folder cannot be written.
     """
-    root = cwd / Path(given or DEFAULT_RUN_DIR).expanduser()
+    root = cwd / expanded(given or DEFAULT_RUN_DIR, "--run_dir")
     try:
         there = next(place for place in (root, *root.parents) if place.exists())
         is_folder, may_write = there.is_dir(), os.access(there, os.W_OK | os.X_OK)
@@ -64,6 +52,15 @@ def read_run_root(given: str | None, cwd: Path) -> Path:
     return Path(os.path.abspath(root))  # noqa: PTH100 - resolve() would follow links
 
 
+def runs_root(given: str | None) -> Path:
+    """Return the folder of all runs, absolute, to look for runs in it.
+
+    Raises:
+        UsageError: It begins with a home folder that nobody knows.
+    """
+    return expanded(given or DEFAULT_RUN_DIR, "--run_dir").absolute()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Place:
     """Where one experiment is.
@@ -72,7 +69,7 @@ class Place:
         name: Its name.
         run_number: Which run of that name.
         db_url: Its database; may hold a password.
-        experiment_id: Its key there.
+        experiment_id: Its key there; 0: not known.
         run_dir: Its run folder; it may lie on another machine.
         other_host: The host of the head, if only that host may open the database now; else None.
     """
@@ -93,7 +90,7 @@ class Place:
 def find(
     text: str | None,
     *,
-    run_root: str | Path | None = None,
+    run_root: str | None = None,
     db_url: str | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Place:
@@ -113,12 +110,10 @@ def find(
     """
     variables = os.environ if environment is None else environment
     url, _ = read_db_url(db_url, variables, Path.cwd())
-    root = Path(run_root or DEFAULT_RUN_DIR).expanduser().absolute()
-    card = None if text is None else _card_of(Path(text).expanduser())
-    if text is not None and card is not None:
-        folder = Path(text).expanduser().absolute()
-        return _of_card(folder, card, url if db_url else None)
-    _check_word(text)
+    root = runs_root(run_root)
+    named = _named_folder(text)
+    if named is not None:
+        return _of_card(*named, url if db_url else None)
     if url is not None:
         found = _in_database(text, url, given=db_url)
         if found is not None:
@@ -138,29 +133,46 @@ def find_run(text: str | None, root: Path) -> Place:
     Raises:
         UsageError: There is no such run, or its database must not be opened from here.
     """
-    card = None if text is None else _card_of(Path(text).expanduser())
-    if text is not None and card is not None:
-        found = (Path(text).expanduser().absolute(), card)
-    else:
-        _check_word(text)
-        found = _run_here(text, root)
-    place = _unopened(*found, None)
+    place = _unopened(*(_named_folder(text) or _run_here(text, root)), None)
     _check_host(place)
     return place
 
 
-def _check_word(text: str | None) -> None:
-    if text is not None and not _RUN.fullmatch(text):
+def _named_folder(text: str | None) -> tuple[Path, RunCard] | None:
+    """Return the run folder that a word names; None: it is a NAME or NAME/N, or there is no word."""
+    if text is None:
+        return None
+    folder = expanded(text, "EXP").absolute()
+    card = _card_of(folder)
+    if card is not None:
+        return folder, card
+    if not _RUN.fullmatch(text):
         raise UsageError(f"{text!r}: there is no run folder of this name with a spec.json in it.")
+    return None
 
 
 def runs_here(root: Path) -> Iterator[tuple[Path, RunCard]]:
-    """Go through the run folders in a folder of all runs, the one started last at the end."""
-    folders = [path.parent for path in root.glob("*/*/spec.json")]
+    """Go through the run folders in a folder of all runs, the one started last at the end.
+
+    Raises:
+        UsageError: The folder cannot be searched.
+    """
+    with _searching(root):
+        if root.is_dir():
+            os.scandir(root).close()  # what may not be read looks empty to glob
+        folders = [path.parent for path in root.glob("*/*/spec.json")]
     for folder in sorted(folders, key=_started):
         card = _card_of(folder)
         if card is not None:
             yield folder, card
+
+
+@contextlib.contextmanager
+def _searching(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"--run_dir: {str(root)!r} cannot be used: {error.strerror}") from None
 
 
 def open_place(place: Place, *, upgrade: str = "") -> Reader:
@@ -230,7 +242,7 @@ def _of_card(folder: Path, card: RunCard, url: str | None) -> Place:
         key = experiments.find_key_by_uuid(connection, card.uuid)
     if key is None:
         raise UsageError(f"{label}: its database does not hold it (any more).")
-    return Place(**{**vars(place), "experiment_id": key})
+    return replace(place, experiment_id=key)
 
 
 def _unopened(folder: Path, card: RunCard, url: str | None) -> Place:
@@ -331,7 +343,9 @@ def _run_here(text: str | None, root: Path) -> tuple[Path, RunCard]:
     if name is None:
         found = next(reversed(list(runs_here(root))), None)
     else:
-        numbers = [int(path.name) for path in (root / name).glob("*") if path.name.isdecimal()]
+        with _searching(root):
+            runs = list((root / name).glob("*"))
+        numbers = [int(path.name) for path in runs if path.name.isdecimal()]
         for run in [number] if number is not None else sorted(numbers, reverse=True):
             card = _card_of(root / name / str(run))
             if card is not None:

@@ -19,9 +19,10 @@ from pydantic import ValidationError
 
 from orchestrator.cli import timecodes
 from orchestrator.cli.notices import local_notices, notices, storage_notices
-from orchestrator.cli.places import read_db_url, read_run_root
+from orchestrator.cli.places import read_run_root
 from orchestrator.cli.programs import check_program, read_program
 from orchestrator.cli.searches import read_space, read_strategy, space_notices
+from orchestrator.cli.urls import read_db_url
 from orchestrator.errors import UsageError, did_you_mean
 from orchestrator.spec.experiment import (
     Executor,

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import gc
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli.options import RunParser, parse_run
+from orchestrator.cli.collecting import without_collecting
+from orchestrator.cli.options import parse_run
+from orchestrator.cli.parser import EXPERIMENT, Parser
 from orchestrator.cli.quantities import whole
 from orchestrator.errors import UsageError
 
@@ -23,14 +24,8 @@ if TYPE_CHECKING:
 
 def run(name: str, words: list[str]) -> int:
     """Run the command `run` or `resume` and return its exit code."""
-    # What the imports make stays to the end: to look through it for garbage again and again costs
-    # a tenth of a second at the start, and as much when Python ends.
-    gc.disable()
-    try:
+    with without_collecting():
         return _run(parse_run(words)) if name == "run" else _resume(_parse_resume(words))
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -121,15 +116,12 @@ def _with_goal(resumed: Run, max_eval: int) -> Run:
 
 
 def _parse_resume(words: list[str]) -> argparse.Namespace:
-    parser = RunParser(
-        prog="headway resume",
-        description="Go on after a crash, a stop, or with more trials; nothing is repeated.",
-        allow_abbrev=False,
+    parser = Parser(
+        "resume",
+        "Go on after a crash, a stop, or with more trials; nothing is repeated.",
+        ("headway resume", "headway resume first --max_eval 40"),
     )
-    parser.add_argument(
-        "experiment", nargs="?", help="NAME, NAME/N or a run folder (default: the latest here)"
-    )
-    parser.add_argument("--max_eval", "--max-eval", type=whole(1), help="another goal")
-    parser.add_argument("--run_dir", "--run-dir", help="folder of all runs (default: runs)")
-    parser.add_argument("--db_url", "--db-url", help="database, if it is not in the run folder")
-    return parser.parse_args(words)
+    parser.add_argument("experiment", nargs="?", metavar="EXP", help=EXPERIMENT)
+    parser.add_argument("--max_eval", metavar="N", type=whole(1), help="another goal")
+    parser.add_places()
+    return parser.parse(words)

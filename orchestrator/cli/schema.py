@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-from db.errors import (
-    BadDatabaseUrl,
-    DatabaseError,
-    DatabaseInUse,
-    DatabaseUnavailable,
-    SchemaMismatch,
-)
 from db.sql.engine import SCHEMA_VERSION
-from orchestrator.cli.places import (
-    DEFAULT_RUN_DIR,
-    VARIABLE,
-    find_run,
-    parse_label,
-    read_db_url,
-)
-from orchestrator.cli.stores import check_one, read_url
-from orchestrator.errors import HeadAliveError, UsageError
+from orchestrator.cli.places import find_run, parse_label, runs_root
+from orchestrator.cli.stores import check_one, label_of, read_url, told
+from orchestrator.cli.urls import VARIABLE, read_db_url
+from orchestrator.errors import UsageError
 from orchestrator.reports.tables import print_json, print_record, print_rows
 
 # More names than these are only counted on a terminal.
 _MOST_NAMES = 10
-_BAD_INPUT = (BadDatabaseUrl, DatabaseUnavailable, SchemaMismatch)
 
 
 def info(given: argparse.Namespace) -> int:
@@ -38,7 +23,7 @@ def info(given: argparse.Namespace) -> int:
     from db.sql.facts import collect
 
     url, label = _find(given)
-    with _told(label):
+    with told(label):
         facts = collect(url)
     record = {
         "system": facts.system,
@@ -76,7 +61,7 @@ def upgrade(given: argparse.Namespace) -> int:
     from db.sql.upgrade import upgrade_database
 
     url, label = _find(given)
-    with _told(label):
+    with told(label):
         done = upgrade_database(url)
     if given.json:
         print_json(vars(done) | {"copy": done.copy and str(done.copy)}, stream=sys.stdout)
@@ -90,7 +75,7 @@ def upgrade(given: argparse.Namespace) -> int:
 
 
 def _find(given: argparse.Namespace) -> tuple[str, str]:
-    """Return the URL of the database that is meant, and what the user calls it.
+    """Return the URL of the database that is meant, and its name for people, without a password.
 
     As `places.find`, but without the tables of this version: the database may be older.
 
@@ -101,15 +86,14 @@ def _find(given: argparse.Namespace) -> tuple[str, str]:
     itself = None if word is None else read_url(word, called="EXP")
     if word is not None and itself is not None:
         check_one(word, given.db_url, called="EXP")
-        return itself, "EXP" if "://" in word else word
+        return itself, label_of(itself)
     url, _ = read_db_url(given.db_url, os.environ, Path.cwd())
     option = "--db_url" if given.db_url else VARIABLE
     if url is not None and (word is None or _holds(url, word, option)):
-        return url, option
+        return url, label_of(url)
     if url is not None and given.db_url:
         raise UsageError(f"--db_url: this database holds no experiment {word!r}.")
-    root = Path(given.run_dir or DEFAULT_RUN_DIR).expanduser().absolute()
-    place = find_run(word, root)
+    place = find_run(word, runs_root(given.run_dir))
     return place.db_url, place.label
 
 
@@ -117,18 +101,5 @@ def _holds(url: str, word: str, option: str) -> bool:
     from db.sql.facts import holds
 
     name, number = parse_label(word)
-    with _told(option):
+    with told(option):
         return name is not None and holds(url, name, number)
-
-
-@contextlib.contextmanager
-def _told(label: str) -> Iterator[None]:
-    """Name the database in an error, and give it the exit code of its kind."""
-    try:
-        yield
-    except DatabaseInUse as error:
-        raise HeadAliveError(f"{label}: {error.message}", error.hint) from None
-    except _BAD_INPUT as error:
-        raise UsageError(f"{label}: {error.message}", error.hint) from None
-    except DatabaseError as error:
-        raise type(error)(f"{label}: {error.message}", error.hint) from error

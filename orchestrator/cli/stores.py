@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from db.errors import (
+    BadDatabaseUrl,
+    DatabaseError,
+    DatabaseInUse,
+    DatabaseUnavailable,
+    SchemaMismatch,
+)
 from db.sql.engine import mask, parse_url, sqlite_url
-from orchestrator.cli.places import find, open_place, read_db_url
-from orchestrator.errors import UsageError
+from orchestrator.cli.places import find, open_place
+from orchestrator.cli.urls import read_db_url, user_path
+from orchestrator.errors import HeadAliveError, UsageError
 
 _MAGIC = b"SQLite format 3\0"
+_BAD_INPUT = (BadDatabaseUrl, DatabaseUnavailable, SchemaMismatch)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +67,11 @@ def find_database(
     return Database(url=place.db_url, label=place.label, experiment_id=place.experiment_id)
 
 
+def is_url(text: str) -> bool:
+    """Whether a word is meant as a URL, or as `@FILE` with one."""
+    return "://" in text or text.startswith("@")
+
+
 def read_url(text: str, *, called: str, may_be_new: bool = False) -> str | None:
     """Return the URL of the database that a word means by itself; None: an experiment, perhaps.
 
@@ -65,14 +81,14 @@ def read_url(text: str, *, called: str, may_be_new: bool = False) -> str | None:
         may_be_new: Whether a path may lead to a file that is to be made.
 
     Raises:
-        UsageError: It is a URL that cannot be used, or a file that cannot be made.
+        UsageError: It is a URL or a path that cannot be used, or a file that cannot be made.
     """
-    if "://" in text or text.startswith("@"):
+    if is_url(text):
         try:
             return read_db_url(text, {}, Path.cwd())[0]
         except UsageError as error:
             raise UsageError(error.message.replace("--db_url", called, 1), error.hint) from None
-    path = Path(text).expanduser()
+    path = user_path(text, called)
     if path.is_file():
         if _may_be_sqlite(path):
             return sqlite_url(path)
@@ -85,6 +101,30 @@ def read_url(text: str, *, called: str, may_be_new: bool = False) -> str | None:
         why = "is no file" if path.exists() else f"lies in {str(path.parent)!r}, which is no folder"
         raise UsageError(f"{called}: {text!r} {why}.", "Give a file, a URL, or @FILE with a URL.")
     return sqlite_url(path)
+
+
+@contextlib.contextmanager
+def named(label: str) -> Iterator[None]:
+    """Name the database in an error."""
+    try:
+        yield
+    except DatabaseError as error:
+        raise type(error)(f"{label}: {error.message}", error.hint) from error
+
+
+@contextlib.contextmanager
+def told(label: str) -> Iterator[None]:
+    """Name the database in an error of opening it, and give that the exit code of its kind.
+
+    A file that is damaged so much that it cannot be opened is not the user's mistake.
+    """
+    try:
+        with named(label):
+            yield
+    except DatabaseInUse as error:
+        raise HeadAliveError(error.message, error.hint) from None
+    except _BAD_INPUT as error:
+        raise UsageError(error.message, error.hint) from None
 
 
 def check_one(text: str, db_url: str | None, *, called: str) -> None:

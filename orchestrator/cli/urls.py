@@ -1,4 +1,4 @@
-"""The URL of a database as a user gives it: an option, a file, or the environment."""
+"""Paths, and the URL of a database, as a user gives them: an option, a file, or the environment."""
 
 from __future__ import annotations
 
@@ -38,13 +38,49 @@ def read_db_url(
         return None, []
     said: list[str] = []
     if word.startswith("@"):
-        word, said = _read_file(cwd / Path(word[1:]).expanduser(), option)
+        word, said = _read_file(cwd / expanded(word[1:], option), option)
     elif given and _PASSWORD.search(word):
         warning = f"--db_url: ps shows its password to everyone here; @FILE or {VARIABLE} hide it"
         said = [warning]
     if not _PLAIN_URL.fullmatch(word):
         _check_url(word, option)
     return word, said
+
+
+def expanded(text: str, called: str) -> Path:
+    """Return a path with `~` and `~user` replaced; nothing is looked at.
+
+    Args:
+        text: The path.
+        called: What the word is called in errors.
+
+    Raises:
+        UsageError: Nobody knows that home folder.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise UsageError(f"{called}: {text!r}: there is no home folder of this name") from None
+
+
+def user_path(text: str, called: str) -> Path:
+    """Return a path, `~` replaced, of which can be said whether something is there.
+
+    Args:
+        text: The path.
+        called: What the word is called in errors.
+
+    Raises:
+        UsageError: Its name is too long, or lies in a folder that this account may not enter.
+    """
+    path = expanded(text, called)
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return path
+    except OSError as error:
+        raise UsageError(f"{called}: {text!r} cannot be used: {error.strerror}") from None
+    return path
 
 
 def _check_url(word: str, option: str) -> None:

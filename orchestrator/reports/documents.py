@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from db.errors import DatabaseError
+from db.export.files import replacing
 from db.export.lines import line_writer
 from db.spool.layout import write_whole
 from db.sql.reading import wide
@@ -138,7 +137,10 @@ class ResultsFile:
             table = wide.trials(connection, self._experiment_id)
         columns, places = _chosen(table.columns)
         pick, form = itemgetter(*places), line_writer(columns)
-        with _replacing(self.path) as stream:
+        with (
+            replacing([self.path], mode=0o600) as (path,),
+            path.open("w", encoding="utf-8", newline="") as stream,
+        ):
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(column.name for column in columns)
             for page in table.pages(self._reader.read):
@@ -157,24 +159,3 @@ def _chosen(table: Sequence[Column]) -> tuple[list[Column], list[int]]:
     chosen += [(title, place[name]) for title, name in _AFTER.items()]
     columns = [replace(table[at], name=title) for title, at in chosen]
     return columns, [at for _, at in chosen]
-
-
-@contextlib.contextmanager
-def _replacing(path: Path) -> Iterator[TextIO]:
-    """Write a text file under a temporary name and give it its own at the end.
-
-    Raises:
-        OSError: Something failed; the old file is still there, and nothing else.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-    try:
-        descriptor = os.open(temporary, flags, 0o600)
-        with open(descriptor, "w", encoding="utf-8", newline="") as stream:  # noqa: PTH123
-            yield stream
-            stream.flush()
-            os.fsync(descriptor)
-        temporary.rename(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -11,12 +11,11 @@ from db.sql.reading.activity import Ending, GenerationRow, LeaseRow, RunningAtte
 from db.sql.reading.experiments import ExperimentRow
 from db.sql.reading.reader import Reader, Transaction
 from db.sql.reading.trials import TrialRow
-from db.states import AttemptState, ExperimentStatus, TrialStatus
+from db.states import ONGOING_EXPERIMENTS, AttemptState, TrialStatus
 from orchestrator.errors import HeadwayError
 from orchestrator.reports.endings import Endings
 from orchestrator.reports.history import Best, History
 
-ACTIVE = frozenset({ExperimentStatus.RUNNING, ExperimentStatus.STOPPING})
 # More running trials or endings than that fit on no screen.
 ROWS = 50
 # The course of the search is kept this fine; a frame takes as many points as it has columns.
@@ -78,7 +77,7 @@ class Snapshot:
     @property
     def is_active(self) -> bool:
         """Whether the experiment goes on, by its status."""
-        return self.experiment.status in ACTIVE
+        return self.experiment.status in ONGOING_EXPERIMENTS
 
     @property
     def done(self) -> int:

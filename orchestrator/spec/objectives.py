@@ -40,10 +40,6 @@ class Objective(Frozen):
             raise ValueError(f"{name!r} means something else at the start of an output line")
         return name
 
-    def is_better(self, value: float, other: float) -> bool:
-        """Whether `value` is strictly better than `other`."""
-        return value < other if self.minimize else value > other
-
     def cost(self, value: float) -> float:
         """Return the value with the sign that makes smaller better."""
         return value if self.minimize else -value

@@ -105,6 +105,10 @@ CASES = [
     Case("database no URL", {"db_url": ["nonsense"]}, ("--db_url", "'nonsense'")),
     Case("database unknown", {"db_url": ["mongo://u:secret@h/d"]}, ("--db_url", "'mongo'")),
     Case("database file missing", {"db_url": ["@nofile"]}, ("--db_url", "nofile")),
+    Case("database of nobody", {"db_url": ["@~nouser/url"]}, ("--db_url", "'~nouser/url'", "home")),
+    Case("database too long", {"db_url": [f"sqlite:////{'x' * 300}"]}, ("--db_url", "too long")),
+    Case("run_dir of nobody", {"run_dir": ["~nouser/x"]}, ("--run_dir", "'~nouser/x'", "home")),
+    Case("run_dir too long", {"run_dir": ["x" * 300]}, ("--run_dir", "too long")),
     Case("run_dir a file", {"run_dir": [__file__]}, ("--run_dir", "test_bad_input.py", "a file")),
     Case("run_dir below a file", {"run_dir": [f"{__file__}/runs"]}, ("--run_dir", "is a file")),
 ]

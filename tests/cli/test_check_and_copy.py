@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +14,11 @@ import sqlalchemy as sa
 from db.sql.engine import connect
 from db.sql.tables import Parameter, ParameterConstraint, Trial
 from db.sql.trials import parameter_hash
-from orchestrator.cli import main
+from orchestrator.cli import database, main
 from tests.db.rich import Rich, make_rich, points
 from tests.main_job.runs import Place, wait_until
 
+LONG = "x" * 300
 pytestmark = pytest.mark.usefixtures("here")
 
 
@@ -130,6 +130,24 @@ def test_a_space_that_makes_no_sense_is_found(
     assert "Traceback" not in text
 
 
+@pytest.mark.parametrize(
+    ("change_of_x", "why"),
+    [("kind = 'foo'", "'foo'"), ("kind = 'fixed', fixed_value = '[1]'", "Field required")],
+)
+def test_a_row_that_no_database_takes_hides_no_other_finding(
+    rich: Rich, capsys: pytest.CaptureFixture[str], change_of_x: str, why: str
+) -> None:
+    change(rich, sa.update(Trial).where(Trial.id == rich.trial_ids[3]).values(completed_at=None))
+    with sqlite3.connect("all.db") as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute(f"UPDATE parameter SET {change_of_x} WHERE name = 'x'")
+    connection.close()
+    text = said(capsys, "check", "all.db", code=1)
+    assert "rich/1: its space makes no sense: " in text
+    assert why in text
+    assert "[trial-times]" in text
+
+
 def test_a_damaged_file_is_no_traceback(rich: Rich, capsys: pytest.CaptureFixture[str]) -> None:
     rich.engine.dispose()
     with sqlite3.connect("all.db") as connection:
@@ -164,6 +182,15 @@ def test_a_damaged_file_is_no_traceback(rich: Rich, capsys: pytest.CaptureFixtur
         (["check", "all.db", "--db_url", "sqlite:///all.db"], "'all.db' is a database already"),
         (["info", "all.db", "--db_url", "sqlite:///all.db"], "'all.db' is a database already"),
         (["info", "rihc", "--db_url", "sqlite:///all.db"], "holds no experiment 'rihc'"),
+        (["info", "~nouser"], "EXP: '~nouser': there is no home folder"),
+        (["copy", "~nouser/x", "b.db"], "SRC: '~nouser/x': there is no home folder"),
+        (["copy", "all.db", "~nouser/x"], "DST: '~nouser/x': there is no home folder"),
+        (["copy", "all.db", "@~nouser/x"], "DST: '~nouser/x': there is no home folder"),
+        (["check", "--run_dir", "~nouser"], "--run_dir: '~nouser': there is no home folder"),
+        (["info", "--run_dir", LONG], f"{LONG}' cannot be used: File name too long"),
+        (["check", LONG], f"EXP: '{LONG}' cannot be used: File name too long"),
+        (["copy", "all.db", LONG], f"DST: '{LONG}' cannot be used: File name too long"),
+        (["copy", "all.db", "b.db", "--run_dir", LONG], "b.db' cannot be used: File name too"),
         (["copy", "old.db", "b.db"], "Bring it up to date: headway db upgrade"),
     ],
 )
@@ -195,6 +222,11 @@ def test_a_copy_is_told_and_holds_all(rich: Rich, capsys: pytest.CaptureFixture[
     assert "2 experiments, 16 trials" in said(capsys, "check", "new.db")
     assert main(["list", "--db_url", f"sqlite:///{Path('new.db').absolute()}", "--json"]) == 0
     assert [row["run"] for row in json.loads(capsys.readouterr().out)] == [1, 2]
+
+
+def test_help_of_copy_says_what_a_second_copy_does() -> None:
+    text = " ".join(database.make_parser("copy").format_help().split())
+    assert "a second copy adds and changes what is new" in text
 
 
 def test_one_experiment_is_copied_alone(rich: Rich, capsys: pytest.CaptureFixture[str]) -> None:
@@ -242,17 +274,20 @@ def test_a_run_is_whole_and_can_be_copied_at_any_moment(here: Path) -> None:
     place = Place(here)
     words = ["run", "--experiment_name", "first", "--force_local_execution", "--max_eval", "12"]
     words += ["--num_parallel_jobs", "3", "--parameter", "x range 0 1", "--seed", "1"]
-    program = "sleep 0.1; echo RESULT: %(x); [ $HEADWAY_TRIAL != 4 ]"
-    head = place.start(*words, "--run_program", program)
+    # Every fourth trial waits for the next gate: the head lives as long as it is looked at.
+    program = "until [ -e gate$((HEADWAY_TRIAL / 4)) ]; do sleep 0.1; done; echo RESULT: %(x); "
+    head = place.start(*words, "--run_program", program + "[ $HEADWAY_TRIAL != 4 ]")
     wait_until((here / "runs/first/1/spec.json").exists)
-    for _ in range(3):
+    for gate in range(2):
+        (here / f"gate{gate}").touch()
         place.run("db", "check", "first")
         place.run("db", "copy", "first", "all.db")
         place.run("db", "check", "all.db")
-        time.sleep(0.3)
+    assert head.process.poll() is None
     head.kill()
     place.run("db", "check", "first")
     place.run("db", "copy", "runs/first/1", "all.db")
+    (here / "gate2").touch()
     place.run("resume", "first")
     assert "12 trials" in place.run("db", "check", "first")
     [row] = place.json("db", "copy", "first", "all.db")

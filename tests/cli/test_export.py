@@ -8,7 +8,6 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -20,19 +19,16 @@ from db.states import TrialStatus
 from orchestrator.cli import exporting
 from orchestrator.errors import HeadwayError, UsageError
 from tests.main_job.runs import HEADWAY
-from tests.reports.searches import Search, fill, local_search
+from tests.reports.searches import Search, fill
 
 pytestmark = pytest.mark.usefixtures("here")
 
 
 @pytest.fixture
-def search(here: Path) -> Iterator[Search]:
-    """A filled search in the run folder here."""
-    made = local_search(here / "runs", goals={"LOSS": True, "SPEED": False})
-    fill(made)
-    add_strategy(made)
-    yield made
-    made.engine.dispose()
+def search(search: Search) -> Search:
+    """A filled search in the run folder here, with a strategy."""
+    add_strategy(search)
+    return search
 
 
 def add_strategy(search: Search) -> None:
@@ -118,6 +114,13 @@ def test_ax_gets_a_file_of_tables(search: Search) -> None:
         (["--output", "/dev/null"], "is no plain file"),
         (["--output", ""], "--output: it is empty"),
         (["--output", "runs/demo/1/database.db", "--force"], "is the experiment's own database"),
+        (["--output", "runs/demo/1/database.db-wal", "--force"], "own database, or part of it"),
+        (["--output", "runs/demo/1/database.db-shm", "--force"], "own database, or part of it"),
+        (["--output", "runs/demo/1/database.db-journal"], "own database, or part of it"),
+        (["--output", "~nouser/x"], "--output: '~nouser/x': there is no home folder"),
+        (["--output", "x" * 300], "cannot be used: File name too long"),
+        (["demo", "--run_dir", "x" * 300], "cannot be used: File name too long"),
+        (["x" * 300], "there is no run folder of this name"),
         (["dmo"], "Did you mean demo?"),
         (["--outptu", "x"], "Did you mean --output?"),
     ],

@@ -2,50 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
 import os
-import pty
 import socket
-import struct
 import subprocess
 import sys
-import termios
+import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from db.states import AttemptState, ExperimentStatus, TrialStatus
-from orchestrator.cli import looking, places
+from orchestrator.cli import looking, places, urls
 from orchestrator.errors import HeadwayError, UsageError
+from tests.cli.commands import headway
 from tests.main_job.runs import HEADWAY
 from tests.reports.searches import Search, fill, local_search
 
+NOBODY = 65534
 pytestmark = pytest.mark.usefixtures("here")
-
-
-@pytest.fixture
-def search(here: Path) -> Iterator[Search]:
-    """A filled search in the run folder here."""
-    made = local_search(here / "runs", goals={"LOSS": True, "SPEED": False})
-    fill(made)
-    made.lease(25)
-    yield made
-    made.engine.dispose()
-
-
-def headway(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*HEADWAY, *words],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, **(env or {})},
-    )
 
 
 def told(capsys: pytest.CaptureFixture[str], name: str, *words: str) -> str:
@@ -211,90 +187,49 @@ def test_there_is_no_best_without_a_result(here: Path) -> None:
     search.engine.dispose()
 
 
-def test_logs_are_passed_on_byte_by_byte(search: Search) -> None:
-    log = search.run_dir / "logs" / "1-1.log"
-    log.parent.mkdir()
-    log.write_bytes(b"one\n\xff\x00two\n")
-    result = subprocess.run([*HEADWAY, "logs", "0"], capture_output=True, timeout=60)
-    assert (result.returncode, result.stdout) == (0, log.read_bytes())
-    missing = headway("logs", "demo", "1")
-    assert missing.returncode == 1
-    assert "left no log" in missing.stderr
-    assert "has not been tried" in headway("logs", "7").stderr
+@pytest.mark.parametrize(
+    ("name", "words", "expected"),
+    [
+        ("status", ["~nouser"], "EXP: '~nouser': there is no home folder of this name"),
+        ("status", ["x" * 300], "there is no run folder of this name"),
+        ("status", ["--run_dir", "~nouser"], "--run_dir: '~nouser': there is no home"),
+        ("list", ["--run_dir", "~nouser"], "--run_dir: '~nouser': there is no home"),
+        ("list", ["--run_dir", "x" * 300], "cannot be used: File name too long"),
+        ("list", ["--db_url", "@~nouser/x"], "--db_url: '~nouser/x': there is no home"),
+    ],
+)
+def test_a_path_that_cannot_be_used_is_named(name: str, words: list[str], expected: str) -> None:
+    with pytest.raises(UsageError, match=expected):
+        looking.run(name, words)
 
 
-def test_logs_follow_an_attempt_to_its_end(search: Search) -> None:
-    log = search.run_dir / "logs" / "6-1.log"
-    log.parent.mkdir()
-    with subprocess.Popen([*HEADWAY, "logs", "5", "-f"], stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        time.sleep(0.7)
-        log.write_bytes(b"first\n")
-        assert process.stdout.readline() == b"first\n"
-        with log.open("ab") as stream:
-            stream.write(b"last\n")
-        _end_attempts(search)
-        assert process.stdout.read() == b"last\n"
-        assert process.wait(timeout=30) == 0
+def test_a_folder_of_runs_that_may_not_be_read_is_not_called_empty(
+    search: Search, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told(capsys, "list")  # imports all, from folders that are not for everybody
+    with tempfile.TemporaryDirectory() as shared:
+        root, is_root = Path(shared, "runs"), os.geteuid() == 0
+        Path(shared).chmod(0o755)
+        root.mkdir(mode=0o311)
+        if is_root:
+            os.seteuid(NOBODY)
+        try:
+            with pytest.raises(UsageError, match=r"--run_dir: .* cannot be used: Permission d"):
+                looking.run("list", ["--run_dir", str(root)])
+        finally:
+            if is_root:
+                os.seteuid(0)
 
 
-def _end_attempts(search: Search) -> None:
-    import sqlalchemy as sa
-
-    from db.sql import tables
-
-    table = tables.table_of(tables.Attempt)
-    search.execute(sa.update(table).values(state=AttemptState.SUCCEEDED))
-
-
-def test_follow_once_prints_one_frame_without_colours(search: Search) -> None:
-    result = headway("follow", "--once", env={"COLUMNS": "80", "LINES": "24"})
-    assert result.returncode == 0
-    lines = result.stdout.splitlines()
-    assert lines[0].startswith("demo/1  RUNNING")
-    assert len(lines) <= 24
-    assert all(len(line) <= 80 for line in lines)
-    assert "\x1b" not in result.stdout
-
-
-def test_follow_ends_by_itself_when_the_search_has_ended(search: Search) -> None:
-    with subprocess.Popen([*HEADWAY, "follow"], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith("5/10 done, 2 running, 1 failed")
-        search.trial(8, TrialStatus.COMPLETED, 0.5, 1.0)
-        assert "best LOSS=0.5 (trial 8)" in process.stdout.readline()
-        search.end(ExperimentStatus.FINISHED)
-        assert "FINISHED" in process.stdout.readline()
-        assert process.wait(timeout=30) == 0
-
-
-def test_follow_on_a_terminal_leaves_the_last_frame_and_the_cursor(search: Search) -> None:
-    controller, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    process = subprocess.Popen(
-        [*HEADWAY, "follow"], stdout=terminal, stderr=terminal, env={**os.environ, "TERM": "xterm"}
-    )
-    os.close(terminal)
-    seen = b""
-    while b"5/10" not in seen:
-        seen += os.read(controller, 65536)
-    search.end(ExperimentStatus.FINISHED)
-    with contextlib.suppress(OSError):  # the terminal is gone when the process has ended
-        while piece := os.read(controller, 65536):
-            seen += piece
-    os.close(controller)
-    assert process.wait(timeout=30) == 0
-    last = seen.decode().rpartition("demo/1")[2]
-    assert "FINISHED" in last
-    assert "\x1b[?25h" in last
-    assert "\x1b[?1049h" not in seen.decode()
-
-
-def test_follow_of_an_ended_search_shows_its_last_state(search: Search) -> None:
-    search.end(ExperimentStatus.FINISHED)
-    result = headway("follow")
-    assert result.returncode == 0
-    assert "FINISHED" in result.stdout
+@pytest.mark.parametrize(
+    "words",
+    ["status >&-", "run --help >&-", "export --output closed.csv <&- >&- 2>&-", "status zzz 2>&-"],
+)
+def test_a_stream_that_is_closed_is_as_if_nobody_read_it(search: Search, words: str) -> None:
+    command = f"'{sys.executable}' -I '{HEADWAY[2]}' {words}"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (2 if "zzz" in words else 0, "")
+    assert Path("closed.csv").exists() == ("closed.csv" in words)
 
 
 def test_a_closed_pipe_is_quiet(search: Search) -> None:
@@ -356,7 +291,7 @@ def test_experiments_are_found_in_a_database(
     assert data(capsys, "status", "demo", "--db_url", search.url)["run"] == 1
     (here / "url").write_text(search.url)
     assert data(capsys, "list", f"--db_url=@{here}/url")[0]["name"] == "demo"
-    monkeypatch.setenv(places.VARIABLE, search.url)
+    monkeypatch.setenv(urls.VARIABLE, search.url)
     assert data(capsys, "status")["name"] == "demo"
     with pytest.raises(UsageError, match="Did you mean demo"):
         looking.run("status", ["dem", "--db_url", search.url])
@@ -366,7 +301,7 @@ def test_runs_here_are_found_although_the_environment_names_a_database(
     search: Search, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = local_search(here / "elsewhere", name="other")
-    monkeypatch.setenv(places.VARIABLE, other.url)
+    monkeypatch.setenv(urls.VARIABLE, other.url)
     assert data(capsys, "status", "demo")["name"] == "demo"
     other.engine.dispose()
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.cli import running
 from orchestrator.cli.options import GROUPS, LATER, make_parser, parse_run
 from orchestrator.cli.timecodes import CODES, expand, group
 from orchestrator.errors import UsageError
@@ -52,6 +54,27 @@ def test_hyphens_underscores_and_equal_signs_all_read(line: str) -> None:
 )
 def test_values_are_read_with_their_units(line: str, name: str, value: object) -> None:
     assert vars(parse(line))[name] == value
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["--max_evl", "3"], "resume: there is no option '--max_evl'. Did you mean --max_eval?"),
+        (["--max-eval", "0"], "resume: argument --max_eval: '0' is out of range"),
+        (["a", "b"], "resume: one word too many: 'b'"),
+    ],
+)
+def test_resume_names_itself_and_near_misses(words: list[str], expected: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(expected)):
+        running.run("resume", words)
+
+
+def test_resume_shows_each_option_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        running.run("resume", ["--help"])
+    text = capsys.readouterr().out
+    assert "headway resume first --max_eval 40" in text
+    assert "--max-eval" not in text
 
 
 def test_what_is_not_given_is_none_or_empty() -> None:

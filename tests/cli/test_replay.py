@@ -14,7 +14,7 @@ from db.sql.generations import NewGeneration
 from db.sql.reading.replay import events_of
 from db.states import EventKind
 from orchestrator.app.runs import Run, set_up
-from orchestrator.cli import database, places
+from orchestrator.cli import database, urls
 from orchestrator.errors import HeadwayError, UsageError
 from orchestrator.generators.base import Ask
 from orchestrator.generators.strategy import make_generator
@@ -27,7 +27,7 @@ SEED = 7
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     """A run that has been set up, in the folder where the user is."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv(places.VARIABLE, raising=False)
+    monkeypatch.delenv(urls.VARIABLE, raising=False)
     made = set_up(make_spec(executor="local"), db_url=None, run_root=tmp_path / "runs")
     yield made
     made.engine.dispose()

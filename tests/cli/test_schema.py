@@ -18,7 +18,8 @@ from db.sql import leases
 from db.sql.engine import SCHEMA_VERSION, connect, make_engine, sqlite_url
 from db.sql.leases import Holder
 from orchestrator.cli import database, notices
-from orchestrator.cli.places import VARIABLE
+from orchestrator.cli.stores import label_of
+from orchestrator.cli.urls import VARIABLE
 from orchestrator.errors import HeadAliveError, UsageError
 from tests.db.released import VERSIONS, load, write_run_folder
 from tests.db.rich import make_rich
@@ -180,9 +181,18 @@ def test_what_is_up_to_date_stays_as_it_is(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv(VARIABLE, "@url.txt")
-    assert "nothing was changed" in told(capsys, "upgrade", *words)
+    assert told(capsys, "upgrade", *words).startswith(
+        f"{label_of(Path('url.txt').read_text())}: the schema is {SCHEMA_VERSION} already; nothing"
+    )
     done = json.loads(told(capsys, "upgrade", *words, "--json"))
     assert done == {"before": SCHEMA_VERSION, "after": SCHEMA_VERSION, "copy": None}
+
+
+@pytest.mark.parametrize("command", ["info", "upgrade", "check"])
+def test_help_says_which_database_is_meant_if_none_is_named(command: str) -> None:
+    text = " ".join(database.make_parser(command).format_help().split())
+    assert "default: the database of --db_url or HEADWAY_DB_URL, else the latest run here" in text
+    assert "@FILE with a URL in it" in text
 
 
 def test_a_living_head_is_named_with_exit_code_5(here: Path) -> None:
@@ -202,7 +212,7 @@ def test_a_living_head_is_named_with_exit_code_5(here: Path) -> None:
 @pytest.mark.parametrize("command", ["info", "upgrade"])
 def test_a_database_that_is_not_there_is_named_and_not_made(here: Path, command: str) -> None:
     place = here / "nowhere.db"
-    with pytest.raises(UsageError, match=rf"--db_url: there is no database file .*{place.name}"):
+    with pytest.raises(UsageError, match=rf"{place}: there is no database file"):
         database.run("db", [command, "--db_url", f"sqlite:///{place}"])
     with pytest.raises(UsageError, match="there is no experiment 'first'"):
         database.run("db", [command, "first"])
@@ -211,7 +221,7 @@ def test_a_database_that_is_not_there_is_named_and_not_made(here: Path, command:
 
 def test_a_server_that_does_not_answer_is_bad_input_without_its_password(here: Path) -> None:
     url = "postgresql://u:s3cr3t@127.0.0.1:1/d"
-    with pytest.raises(UsageError, match="--db_url: the database does not answer") as caught:
+    with pytest.raises(UsageError, match=r"://u:.*@127.0.0.1:1/d: the database does") as caught:
         database.run("db", ["info", "--db_url", url])
     assert "s3cr3t" not in str(caught.value)
 

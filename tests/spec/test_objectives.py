@@ -48,12 +48,6 @@ def test_a_wrong_name_is_refused_in_one_line(words: list[str], part: str) -> Non
     assert part in str(caught.value)
 
 
-def test_better_depends_on_the_direction() -> None:
-    assert LOSS.is_better(1.0, 2.0)
-    assert SPEED.is_better(2.0, 1.0)
-    assert not LOSS.is_better(1.0, 1.0)
-
-
 def test_the_best_is_chosen_by_the_first_objective_then_by_the_next() -> None:
     outcomes = [outcome(2, 9), outcome(1, 1), outcome(1, 5), outcome(1, 5)]
 
