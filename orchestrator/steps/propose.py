@@ -138,7 +138,8 @@ class Proposer:
         # What the model was asked for stays the model's: of a short search with a slow model at
         # least the last points are its own.
         urgent = min(free_slots - ready, self._room() - out)
-        if urgent > 0 and not self._fallback.process.is_busy and (is_paused or self._has_waited()):
+        is_due = is_paused or self.seconds_to_fallback() == 0
+        if urgent > 0 and not self._fallback.process.is_busy and is_due:
             self._ask_fallback(urgent, is_paused=is_paused)
 
     def _room(self) -> int:
@@ -168,13 +169,8 @@ class Proposer:
         reason = f"{name} {why}"
         self._hand_over(self._fallback, FALLBACK, node=node, wanted=wanted, reason=reason)
 
-    def _has_waited(self) -> bool:
-        """Whether a free slot has waited long enough for the model."""
-        seconds = self.seconds_to_fallback()
-        return seconds is not None and seconds <= 0
-
     def seconds_to_fallback(self) -> float | None:
-        """When a slot that waits for the model is to be served otherwise; None: it need not be."""
+        """When a slot that waits for the model is to be served otherwise: 0 now, None never."""
         moment = time.monotonic()
         waits = [
             asked.since + self.pace.patience(asked.generator) - moment

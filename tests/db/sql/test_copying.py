@@ -326,11 +326,10 @@ def test_an_experiment_whose_head_is_alive_in_the_target_is_left_alone(
     rich, target = files
     change(rich, sa.update(Experiment).values(run_number=4))
     copy(rich, target)
-    with target.begin() as connection:
-        connection.execute(sa.update(Experiment).values(run_number=7))
     later = datetime.now(UTC) + timedelta(minutes=1)
     lease = {"host": "there", "boot_id": "b", "pid": 7, "process_started": 1, "epoch": 1}
     with target.begin() as connection:
+        connection.execute(sa.update(Experiment).values(run_number=7))
         connection.execute(sa.insert(HeadLease).values(experiment_id=1, expires_at=later, **lease))
     with pytest.raises(DatabaseError, match="a head on there owns rich/7"):
         copy(rich, target)
