@@ -324,7 +324,6 @@ def test_an_experiment_whose_head_is_alive_in_the_target_is_left_alone(
     files: tuple[Rich, sa.Engine],
 ) -> None:
     rich, target = files
-    change(rich, sa.update(Experiment).values(run_number=4))
     copy(rich, target)
     later = datetime.now(UTC) + timedelta(minutes=1)
     lease = {"host": "there", "boot_id": "b", "pid": 7, "process_started": 1, "epoch": 1}
