@@ -33,6 +33,7 @@ CHAPTERS: dict[str, tuple[str, ...]] = {
         "objective",
         "generation_node",
         "spec_version",
+        "code_file",
     ),
     "Who proposed the points": ("generation", "strategy_snapshot"),
     "What came along the way": ("submission", "report", "metric", "artifact"),

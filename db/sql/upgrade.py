@@ -150,32 +150,41 @@ def _check_no_head(connection: sa.Connection) -> None:
 def _keep_copy(engine: sa.Engine) -> Path | None:
     """Copy an SQLite file as it was committed last, beside it; None for a server.
 
-    Nobody else writes meanwhile: the caller's transaction has the lock.
+    The copy gets its name when it is whole and on the disk. Nobody else writes meanwhile, and no
+    other upgrade copies: the caller's transaction has the lock. So what an upgrade that was killed
+    has left behind is in nobody's way and is written over.
     """
     if engine.dialect.name != "sqlite":
         return None
     source = Path(engine.url.database or "")
+    draft = source.with_name(f"{source.name}.copying")
+    try:
+        draft.unlink(missing_ok=True)
+        # As private as the database itself.
+        mode = source.stat().st_mode & 0o777
+        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+        with _unless_failed(draft):
+            _copy_pages(source, draft)
+            copy = _free_name(source)
+            draft.rename(copy)
+    except OSError as error:
+        raise DatabaseError(f"{draft} cannot be written: {error.strerror}") from error
+    return copy
+
+
+def _free_name(source: Path) -> Path:
     number, copy = 1, source.with_name(f"{source.name}.before-{SCHEMA_VERSION}")
-    while True:
-        try:
-            # As private as the database itself.
-            mode = source.stat().st_mode & 0o777
-            os.close(os.open(copy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
-        except FileExistsError:
-            number += 1
-            copy = source.with_name(f"{source.name}.before-{SCHEMA_VERSION}-{number}")
-        except OSError as error:
-            raise DatabaseError(f"{copy} cannot be written: {error.strerror}") from error
-        else:
-            break
-    with _unless_failed(copy):
-        _copy_pages(source, copy)
+    while copy.exists():
+        number += 1
+        copy = source.with_name(f"{source.name}.before-{SCHEMA_VERSION}-{number}")
     return copy
 
 
 def _copy_pages(source: Path, copy: Path) -> None:
     reading, writing = sqlite3.connect(source), sqlite3.connect(copy)
     try:
+        # A journal would outlive a killed upgrade, and be played back into the next copy.
+        writing.execute("PRAGMA journal_mode = OFF")
         reading.backup(writing)
     except sqlite3.Error as error:
         raise DatabaseUnavailable(f"{copy} cannot be written: {error}") from error

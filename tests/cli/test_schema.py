@@ -33,12 +33,14 @@ class Old:
     Attributes:
         work: The working folder, with `runs` in it.
         url: The database; a file in the run folder, or on a server.
+        version: The schema of the database.
         options: How a command is told of the database.
         upgrade: The command that errors have to name.
     """
 
     work: Path
     url: str
+    version: str
     options: tuple[str, ...]
     upgrade: str
 
@@ -72,7 +74,8 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(params=VERSIONS)
 def old(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Old:
-    folder = write_run_folder(request.param, tmp_path)
+    version = str(request.param)
+    folder = write_run_folder(version, tmp_path)
     options: tuple[str, ...] = ()
     if kind == "sqlite":
         url, upgrade = sqlite_url(folder / "database.db"), "headway db upgrade old/1"
@@ -82,8 +85,8 @@ def old(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Old:
         (tmp_path / "url.txt").chmod(0o600)
         options = ("--db_url", "@url.txt")
         upgrade = "headway db upgrade --db_url @url.txt"
-    load(request.param, url, work=tmp_path)
-    return Old(work=tmp_path, url=url, options=options, upgrade=upgrade)
+    load(version, url, work=tmp_path)
+    return Old(work=tmp_path, url=url, version=version, options=options, upgrade=upgrade)
 
 
 def test_an_older_search_is_refused_upgraded_and_resumed(old: Old) -> None:
@@ -118,7 +121,7 @@ def test_an_older_database_can_be_looked_at_as_a_whole(old: Old) -> None:
     done = old.headway("db", "info", "old", *old.options, "--json")
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
-    assert (facts["schema"], facts["headway_schema"]) == ("0001", SCHEMA_VERSION)
+    assert (facts["schema"], facts["headway_schema"]) == (old.version, SCHEMA_VERSION)
     assert facts["experiments"] == ["old/1"]
     assert facts["rows"]["trial"] == 4
     assert "secret" not in done.stdout

@@ -38,6 +38,8 @@ from db.states import (
 )
 from tests.db.records import SPEC, START, Records, Rows
 
+# The attempt, in the order of time, that runs in the requeued job of the one before it.
+REQUEUED = 3
 # Trial index -> its status; trials 0, 1, 2 and 6 have outcomes.
 STATUSES = (
     TrialStatus.COMPLETED,
@@ -127,6 +129,7 @@ class _Writer(Rows):
         records = Records(self.connection)
         records.of_attempt(trial_ids[0], attempt_ids[0, 1])
         records.of_experiment(key, trial_ids[0])
+        records.code(key, attempt_ids[2, 2])
         records.host(key)
         return Rich(
             engine=engine,
@@ -241,7 +244,7 @@ class _Writer(Rows):
             Submission,
             experiment_id=key,
             token=f"{token}-1",
-            size=9,
+            size=8,
             resources={"cpus": 2, "gpus": 1, "nodes": 1, "memory_mb": 1536},
             state=SubmissionState.ACCEPTED,
             slurm_job_id="123",
@@ -253,6 +256,7 @@ class _Writer(Rows):
             (0, 1): succeeded,
             (1, 1): succeeded,
             (2, 1): failed,
+            # Its job was requeued.
             (2, 2): succeeded,
             (3, 1): failed,
             (3, 2): failed,
@@ -262,19 +266,19 @@ class _Writer(Rows):
         }
         return {
             (trial, number): self._attempt(
-                place,
+                order,
                 trial_ids[trial],
                 submission=submission,
                 token=token,
                 number=number,
                 state=state,
             )
-            for place, ((trial, number), state) in enumerate(states.items())
+            for order, ((trial, number), state) in enumerate(states.items())
         }
 
     def _attempt(
         self,
-        place: int,
+        order: int,
         trial_id: int,
         *,
         submission: int,
@@ -282,7 +286,9 @@ class _Writer(Rows):
         number: int,
         state: AttemptState,
     ) -> int:
-        began = START + timedelta(minutes=10 * (place + 1))
+        began = START + timedelta(minutes=10 * (order + 1))
+        restart = int(order == REQUEUED)
+        place = order - int(order >= REQUEUED)
         classes = {
             AttemptState.FAILED: FailureClass.PROGRAM,
             AttemptState.CANCELLED: FailureClass.CANCELLED,
@@ -293,19 +299,20 @@ class _Writer(Rows):
             trial_id=trial_id,
             submission_id=submission,
             array_index=place,
+            restart=restart,
             number=number,
-            token=f"{token}-a{place}",
-            claim=f"claim-{place}",
+            token=f"{token}-a{place}" + (f".{restart}" if restart else ""),
+            claim=f"claim-{order}",
             state=state,
             slurm_job_id=f"123_{place}",
-            host=f"node{place % 2 + 1}",
+            host=f"node{order % 2 + 1}",
             requested={"cpus": 2, "gpus": 1, "nodes": 1, "memory_mb": 1536},
             measured={"wall_seconds": 60.0, "cpu_seconds": 90.5, "peak_memory_bytes": 2**30},
             infos={"note": "fine, isn't it"},
             exit_code={AttemptState.SUCCEEDED: 0, AttemptState.FAILED: 1}.get(state),
             failure_class=classes.get(state),
             failure_message="exit code 1" if state == AttemptState.FAILED else None,
-            log_path=f"logs/00/{place}.log",
+            log_path=f"logs/00/{order}.log",
             created_at=began,
             submitted_at=began + timedelta(seconds=1),
             started_at=began + timedelta(seconds=2),

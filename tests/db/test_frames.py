@@ -71,8 +71,8 @@ def test_what_is_not_known_is_missing_and_not_zero(rich: Rich, url: str) -> None
 
 def test_the_telling_attempt_is_the_one_that_succeeded_or_the_last(rich: Rich, url: str) -> None:
     frame = frames.trials(url, "rich/2").set_index("trial")
-    assert (frame["attempts"][2], frame["job"][2], frame["exit_code"][2]) == (2, "123_3", 0)
-    assert (frame["job"][3], frame["failure"][3]) == ("123_5", "PROGRAM")
+    assert (frame["attempts"][2], frame["job"][2], frame["exit_code"][2]) == (2, "123_2", 0)
+    assert (frame["job"][3], frame["failure"][3]) == ("123_4", "PROGRAM")
     assert frame["reason"][3].startswith("PROGRAM: exit code 1")
     assert frame["run_seconds"][3] == 60.0
     assert frame["wait_seconds"][3] == 1.0

@@ -22,8 +22,9 @@ _call = sa.func.coalesce(stored_word(_submission.c.state), "missing").label("cal
 _of_trial = sa.join(_attempt, _trial, _trial.c.id == _attempt.c.trial_id)
 _carried_by = _of_trial.outerjoin(_submission, _submission.c.id == _attempt.c.submission_id)
 _is_open = _attempt.c.state.in_(OPEN_ATTEMPTS)
+# A requeued job carries a further attempt at the same place.
 _carried = (
-    sa.select(sa.func.count())
+    sa.select(sa.func.count(_attempt.c.array_index.distinct()))
     .where(_attempt.c.submission_id == _submission.c.id)
     .correlate(_submission)
     .scalar_subquery()
@@ -37,6 +38,11 @@ _is_one_of_several = (
         _other.c.state == AttemptState.SUCCEEDED,
     )
     .correlate(_attempt)
+)
+_is_first_start = (
+    (_other.c.submission_id == _attempt.c.submission_id)
+    & (_other.c.array_index == _attempt.c.array_index)
+    & (_other.c.restart == 0)
 )
 
 CHECKS = (
@@ -131,6 +137,34 @@ CHECKS = (
             _carried < _submission.c.size
         ),
         experiment=_submission.c.experiment_id,
+    ),
+    Check(
+        name="place-without-first-start",
+        says="submission {token} has no attempt of the first start at place {array_index}, only of "
+        "restarts from {first} on",
+        query=sa.select(
+            _submission.c.token,
+            _attempt.c.array_index,
+            sa.func.min(_attempt.c.restart).label("first"),
+        )
+        .join_from(_attempt, _submission, _submission.c.id == _attempt.c.submission_id)
+        .group_by(
+            _submission.c.experiment_id,
+            _attempt.c.submission_id,
+            _submission.c.token,
+            _attempt.c.array_index,
+        )
+        .having(sa.func.min(_attempt.c.restart) != 0),
+        experiment=_submission.c.experiment_id,
+    ),
+    Check(
+        name="restart-of-another-trial",
+        says="is restart {restart} of a job whose first start ran another trial",
+        query=sa.select(_index, _number, _attempt.c.restart)
+        .select_from(_of_trial)
+        .join(_other, _is_first_start)
+        .where(_attempt.c.restart != 0, _other.c.trial_id != _attempt.c.trial_id),
+        experiment=_trial.c.experiment_id,
     ),
     Check(
         name="attempt-times",

@@ -9,8 +9,10 @@ import sqlalchemy as sa
 from db.sql.checks.base import Check, is_not_finite
 from db.sql.columns import stored_word
 from db.sql.tables import (
+    Attempt,
     Base,
     Card,
+    CodeFile,
     Experiment,
     Generation,
     GenerationNode,
@@ -29,6 +31,8 @@ _node = table_of(GenerationNode)
 _parameter = table_of(Parameter)
 _constraint = table_of(ParameterConstraint)
 _trial = table_of(Trial)
+_attempt = table_of(Attempt)
+_code_file = table_of(CodeFile)
 _card = table_of(Card)
 _parent = _card.alias("parent")
 
@@ -123,6 +127,15 @@ CHECKS = (
         )
         .where(_node.c.id.is_(None)),
         experiment=_generation.c.experiment_id,
+    ),
+    Check(
+        name="code-file-of-another-experiment",
+        says="a version of {path} was met first by an attempt of another experiment",
+        query=sa.select(_code_file.c.path)
+        .join_from(_code_file, _attempt, _attempt.c.id == _code_file.c.attempt_id)
+        .join(_trial, _trial.c.id == _attempt.c.trial_id)
+        .where(_trial.c.experiment_id != _code_file.c.experiment_id),
+        experiment=_code_file.c.experiment_id,
     ),
     Check(
         name="card-of-another-experiment",

@@ -21,7 +21,7 @@ from db.sql.copying.keyed import refer
 from db.sql.copying.plain import PAGE, TABLES, Row, keys_of, named, parts
 from db.sql.copying.sides import Copying, Side, diverged
 
-ORDERED = ("outcome", "event", "metric", "artifact", "strategy_snapshot")
+ORDERED = ("outcome", "event", "metric", "artifact", "strategy_snapshot", "code_file")
 # What holds keys of attempts inside JSON: these fields of an event's payload and of the evidence
 # against a host. All else in JSON goes by the index of a trial or the number of a generation.
 KEY_FIELDS = ("attempt", "by", "attempts")

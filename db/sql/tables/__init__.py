@@ -8,6 +8,7 @@ from db.sql.tables.attempt import Attempt, Report, Submission
 from db.sql.tables.base import Base, table_of
 from db.sql.tables.experiment import (
     Card,
+    CodeFile,
     Experiment,
     Objective,
     Parameter,
@@ -24,6 +25,7 @@ __all__ = [
     "Attempt",
     "Base",
     "Card",
+    "CodeFile",
     "Event",
     "Exclusion",
     "Experiment",

@@ -37,7 +37,7 @@ class Attempt(Base):
 
     __tablename__ = "attempt"
     __table_args__ = (
-        UniqueConstraint("submission_id", "array_index"),
+        UniqueConstraint("submission_id", "array_index", "restart"),
         UniqueConstraint("trial_id", "number"),
         Index(
             "ix_attempt_open",
@@ -61,6 +61,9 @@ class Attempt(Base):
         ForeignKey("submission.id"), comment="The submission that carries it"
     )
     array_index: Mapped[int] = mapped_column(comment="SLURM_ARRAY_TASK_ID, 0 without an array")
+    restart: Mapped[int] = mapped_column(
+        default=0, server_default="0", comment="SLURM_RESTART_COUNT: 0, or more after a requeue"
+    )
     number: Mapped[int] = mapped_column(comment="1 for a trial's first attempt, then 2 …")
     token: Mapped[str] = mapped_column(String(40), unique=True, comment="Fences its writes")
     claim: Mapped[str | None] = mapped_column(

@@ -1,10 +1,11 @@
-"""An experiment: what it asks for, the versions of its spec, and analyses of it."""
+"""An experiment: what it asks for, the versions of its spec and its files, analyses of it."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -108,6 +109,25 @@ class SpecVersion(Base):
     spec: Mapped[Json] = mapped_column(comment="The whole spec; holds no password")
     reason: Mapped[str] = mapped_column(comment="What made it: setup, or what a resume changed")
     created_at: Mapped[datetime] = mapped_column(comment="From when on it was in force")
+
+
+class CodeFile(Base):
+    """A file that the program names, in one of the versions that were met."""
+
+    __tablename__ = "code_file"
+    __table_args__ = (UniqueConstraint("experiment_id", "path", "sha256"), {"comment": __doc__})
+
+    id: Mapped[int] = mapped_column(primary_key=True, comment="Key")
+    experiment_id: Mapped[int] = part_of("experiment", "Experiment")
+    path: Mapped[str] = mapped_column(String(500), comment="Absolute path")
+    sha256: Mapped[str] = mapped_column(String(64), comment="What it held; empty: it was gone")
+    bytes: Mapped[int] = mapped_column(sa.BigInteger, comment="Its size")
+    attempt_id: Mapped[int | None] = mapped_column(
+        ForeignKey("attempt.id", ondelete="SET NULL"),
+        index=True,
+        comment="The attempt that met it first; NULL: it was so when the head started",
+    )
+    created_at: Mapped[datetime] = mapped_column(comment="When it was met first")
 
 
 class Card(Base):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -25,6 +26,15 @@ from tests.db.sql.kinds import only
 from tests.db.sql.test_schema import constraints
 
 Rows = dict[str, list[tuple[Any, ...]]]
+Columns = dict[str, list[str]]
+# Statements of migration 0003 that MariaDB commits one by one, in their order.
+STATEMENTS = (
+    "ADD COLUMN restart",
+    "ADD CONSTRAINT uq_attempt_submission_id_array_index_restart",
+    "DROP INDEX uq_attempt_submission_id_array_index",
+    "CREATE TABLE code_file",
+    "CREATE INDEX ix_code_file_attempt_id",
+)
 
 
 @pytest.fixture(params=VERSIONS)
@@ -46,16 +56,22 @@ def engine(released: str) -> Iterator[sa.Engine]:
     engine.dispose()
 
 
-def rows_of(engine: sa.Engine, names: list[str] | None = None) -> Rows:
-    """All rows of tables, as the driver gives them; without names, of all tables."""
+def columns_of(engine: sa.Engine) -> Columns:
+    """Names of the columns of all tables."""
+    inspector = sa.inspect(engine)
+    names = set(inspector.get_table_names()) - {"alembic_version"}
+    return {name: [c["name"] for c in inspector.get_columns(name)] for name in names}
+
+
+def rows_of(engine: sa.Engine, columns: Columns | None = None) -> Rows:
+    """All rows of tables, as the driver gives them; without columns, of all tables."""
     quote = engine.dialect.identifier_preparer.quote
+    rows = {}
     with engine.connect() as connection:
-        names = names or sa.inspect(connection).get_table_names()
-        return {
-            name: sorted(map(tuple, connection.exec_driver_sql(f"SELECT * FROM {quote(name)}")))
-            for name in names
-            if name != "alembic_version"
-        }
+        for table, names in (columns or columns_of(engine)).items():
+            query = f"SELECT {', '.join(map(quote, names))} FROM {quote(table)}"
+            rows[table] = sorted(map(tuple, connection.exec_driver_sql(query)), key=repr)
+    return rows
 
 
 def test_an_older_database_is_refused_and_then_brought_up_to_date(
@@ -73,11 +89,12 @@ def test_an_older_database_is_refused_and_then_brought_up_to_date(
 
 
 def test_the_upgrade_keeps_every_row(released: str, engine: sa.Engine) -> None:
-    before = rows_of(engine)
+    columns, before = columns_of(engine), rows_of(engine)
     assert len(before["trial"]) == 4
     assert len(before["report"]) > 10
     upgrade_database(released)
-    assert rows_of(engine, list(before)) == before
+    assert rows_of(engine, columns) == before
+    assert set(rows_of(engine, {"attempt": ["restart"]})["attempt"]) == {(0,)}
 
 
 def test_an_upgraded_database_equals_a_new_one(released: str, engine: sa.Engine) -> None:
@@ -106,11 +123,11 @@ def empty(engine: sa.Engine) -> None:
 def test_an_upgrade_that_fails_leaves_the_database_as_it_was(
     released: str, version: str, engine: sa.Engine, tmp_path: Path
 ) -> None:
-    # In the way of the last thing that 0002 makes.
+    # In the way of the last table that an upgrade makes.
     with engine.begin() as connection:
-        connection.execute(sa.text("CREATE TABLE strategy_snapshot (id INTEGER)"))
+        connection.execute(sa.text("CREATE TABLE code_file (id INTEGER)"))
     before, old = constraints_now(engine), rows_of(engine)
-    with pytest.raises(DatabaseError, match=r"strategy_snapshot.* already exists"):
+    with pytest.raises(DatabaseError, match=r"code_file.* already exists"):
         upgrade_database(released)
     assert constraints_now(engine) == before
     assert rows_of(engine) == old
@@ -126,16 +143,43 @@ def constraints_now(engine: sa.Engine) -> dict[str, list[str]]:
     return {name: [c["name"] for c in inspector.get_columns(name)] for name in names}
 
 
+class Died(BaseException):
+    """What a test lets happen to an upgrade."""
+
+
+@contextlib.contextmanager
+def dying_after(text: str) -> Iterator[None]:
+    """Let a process die as soon as a statement with this text was carried out."""
+
+    def die(_c: object, _d: object, statement: str, *_: object) -> None:
+        if text in statement:
+            raise Died
+
+    sa.event.listen(sa.Engine, "after_cursor_execute", die)
+    try:
+        with pytest.raises(Died):
+            yield
+    finally:
+        sa.event.remove(sa.Engine, "after_cursor_execute", die)
+
+
 @only("mysql")
-def test_an_upgrade_that_died_on_mariadb_is_begun_again(released: str, engine: sa.Engine) -> None:
-    old = rows_of(engine)
-    upgrade_database(released)
-    with engine.begin() as connection:
-        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
-        connection.execute(sa.text("DROP TABLE strategy_snapshot"))
-    assert upgrade_database(released).before == "0001"
+def test_an_upgrade_that_died_on_mariadb_is_begun_again(
+    released: str, version: str, engine: sa.Engine
+) -> None:
+    columns, old = columns_of(engine), rows_of(engine)
+    if version == "0001":
+        with dying_after("CREATE TABLE strategy_snapshot"):
+            upgrade_database(released)
+        with engine.connect() as connection:
+            assert schema_version(connection) == "0001"
+    for statement in STATEMENTS:
+        with dying_after(statement):
+            upgrade_database(released)
+        assert rows_of(engine, columns) == old
+    assert upgrade_database(released).before == "0002"
     open_existing(released).dispose()
-    assert rows_of(engine, list(old)) == old
+    assert rows_of(engine, columns) == old
 
 
 def hold(engine: sa.Engine, seconds: float) -> None:
@@ -198,7 +242,7 @@ def test_the_file_as_it_was_is_kept_and_as_private(file: Path) -> None:
     file.chmod(0o600)
     before = rows_of(sa.create_engine(f"sqlite:///{file}"))
     copy = upgrade_database(f"sqlite:///{file}").copy
-    assert copy == file.with_name("database.db.before-0002")
+    assert copy == file.with_name("database.db.before-0003")
     assert copy.stat().st_mode & 0o777 == 0o600
     assert rows_of(sa.create_engine(f"sqlite:///{copy}")) == before
     with pytest.raises(OlderSchema):
@@ -206,7 +250,7 @@ def test_the_file_as_it_was_is_kept_and_as_private(file: Path) -> None:
 
 
 def test_a_copy_that_is_there_is_not_overwritten(file: Path) -> None:
-    kept = file.with_name("database.db.before-0002")
+    kept = file.with_name("database.db.before-0003")
     kept.write_text("precious")
     assert upgrade_database(f"sqlite:///{file}").copy == Path(f"{kept}-2")
     assert kept.read_text() == "precious"
@@ -218,20 +262,20 @@ def test_altering_a_table_of_sqlite_loses_no_row_that_refers_to_it(
     """Alembic copies the table and drops the old one, which would take the others' rows along."""
     home = tmp_path / "migrations"
     shutil.copytree(upgrade.HOME, home)
-    (home / "versions" / "0003_wider.py").write_text(
+    (home / "versions" / "0004_wider.py").write_text(
         "import sqlalchemy as sa\nfrom alembic import op\n"
-        "revision, down_revision = '0003', '0002'\n"
+        "revision, down_revision = '0004', '0003'\n"
         "def upgrade():\n"
         "    with op.batch_alter_table('experiment', recreate='always') as table:\n"
         "        table.alter_column('name', type_=sa.String(200))\n"
     )
     monkeypatch.setattr(upgrade, "HOME", home)
-    before = rows_of(sa.create_engine(f"sqlite:///{file}"))
-    upgrade_database(f"sqlite:///{file}")
     engine = sa.create_engine(f"sqlite:///{file}")
-    assert rows_of(engine, list(before)) == before
+    columns, before = columns_of(engine), rows_of(engine)
+    upgrade_database(f"sqlite:///{file}")
+    assert rows_of(engine, columns) == before
     with engine.connect() as connection:
-        assert schema_version(connection) == "0003"
+        assert schema_version(connection) == "0004"
 
 
 def test_a_row_that_refers_to_nothing_stops_the_upgrade(file: Path) -> None:

@@ -132,7 +132,7 @@ def test_a_trial_tells_of_the_attempt_that_says_most(rich: Rich) -> None:
     assert found[2] == {
         "attempt": 2,
         "state": "SUCCEEDED",
-        "slurm_job_id": "123_3",
+        "slurm_job_id": "123_2",
         "host": "node2",
         "exit_code": 0,
         "signal": None,
