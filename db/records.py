@@ -12,6 +12,19 @@ from typing import Any, Literal, NotRequired, TypedDict
 Value = int | float | str | bool
 
 
+class CodeVersion(TypedDict):
+    """What a file that the program names holds."""
+
+    sha256: str  # empty: there is no such regular file
+    bytes: int
+
+
+class SeenFile(CodeVersion):
+    """The same with the time that tells whether it may have changed since."""
+
+    mtime_ns: int
+
+
 class WorkerJob(TypedDict):
     """`job.json` in the run folder (mode 0600): what all attempts of an experiment share."""
 
@@ -22,13 +35,17 @@ class WorkerJob(TypedDict):
     db_url: str | None  # holds the password; None with the spool transport
     import_folders: list[str]  # where the head found its libraries; appended to sys.path
     program: str  # text with placeholders, run by bash
-    working_folder: str  # where the user typed the command
+    working_folder: str  # where programs start: where the user typed the command, or its mirror
+    code: NotRequired[dict[str, SeenFile]]  # files that the program names, as the head saw them
+    snapshot: NotRequired[str]  # folder with the copies of --snapshot
     objectives: list[str]  # names that the program has to print
     worker_timeout_seconds: float | None  # the worker's own limit for one trial
     grace_seconds: float  # between SIGTERM and SIGKILL for the program
     heartbeat_seconds: float
     claim_patience_seconds: float  # how long to try to reach the database for the claim
     report_patience_seconds: float  # the same for a report, before it goes to the spool
+    protocol: int  # `worker.fitness.PROTOCOL` of the head's Headway
+    python: str  # of the head, e.g. 3.11: what the libraries in `import_folders` are made for
 
 
 class Assignment(TypedDict):
@@ -54,6 +71,9 @@ class Claim(TypedDict):
     slurm_job_id: str | None
     pid: int
     started_at: str
+    code: NotRequired[dict[str, CodeVersion]]  # files that have changed since the head looked
+    restart: NotRequired[int]  # SLURM_RESTART_COUNT, if Slurm has started the job again
+    previous: NotRequired[int]  # key of the attempt that this worker ended itself, as it goes on
 
 
 class ReportMessage(TypedDict):
@@ -114,7 +134,9 @@ class EndPayload(TypedDict):
     ended_at: str
     measured: Measured
     tail: str  # the last lines of the program's output, at most 4 KB
-    # Only from a worker that could not claim (NO_DATABASE). It does not know its attempt: the
-    # message's attempt_id is 0, and these two tell which one it was.
+    told_by: NotRequired[int]  # the signal by which the worker was first told to stop
+    # Only from a worker that has not claimed. It does not know its attempt: the message's
+    # attempt_id is 0, and these two tell which one it was.
     submission_token: NotRequired[str]
     array_index: NotRequired[int]
+    is_unfit: NotRequired[bool]  # not for the database (NO_DATABASE) but for its node (NODE)

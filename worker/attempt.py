@@ -7,19 +7,25 @@ import sys
 
 from db.errors import DatabaseError
 from db.light_json import loads
+from worker.aside import aside
 from worker.clock import now
+from worker.code import changed_files
 from worker.environment import (
     prepare_checkpoint_dir,
     program_environment,
     tidy_checkpoint_dir,
 )
+from worker.fitness import find_misfit, start_delay
 from worker.heartbeat import Heartbeat
+from worker.local_job import own_job_id
 from worker.output import Output, say
+from worker.payloads import empty_payload, find_artifacts, unclaimed
 from worker.placeholders import render
 from worker.program import Program, Watch
 from worker.protocol import Protocol
-from worker.reporting import deliver, open_transport, patiently, spool_report
-from worker.stopping import Stopping
+from worker.reporting import SpoolTransport, deliver, open_transport, patiently, spool_report
+from worker.restarts import mark, restart_count, tidy_earlier
+from worker.stopping import Stopping, signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +35,6 @@ if TYPE_CHECKING:
         ArtifactRecord,
         Assignment,
         Claim,
-        EndPayload,
         Measured,
         ReportMessage,
         WorkerJob,
@@ -58,30 +63,51 @@ def run(run_dir: str, token: str, index: int, *, is_slurm_task: bool) -> int:
     """
     null = _fill_standard_descriptors()
     stopping = Stopping()
-    job = read_job(run_dir, stopping)
+    if is_slurm_task:
+        stopping.sleep(start_delay(os.environ))
+    try:
+        job = read_job(run_dir, stopping)
+    except (OSError, ValueError) as error:
+        say(f"the run folder cannot be read on {os.uname().nodename}: {error}")
+        return _NOT_REPORTED
     sys.path.extend(folder for folder in job["import_folders"] if folder not in sys.path)
     claim: Claim = {
         "claim": os.urandom(8).hex(),
         "host": os.environ.get("SLURMD_NODENAME") or os.uname().nodename,
-        "slurm_job_id": slurm_job_id(os.environ) if is_slurm_task else None,
+        "slurm_job_id": slurm_job_id(os.environ) if is_slurm_task else own_job_id(os.getpid()),
         "pid": os.getpid(),
         "started_at": now(),
     }
+    restart = restart_count(os.environ) if is_slurm_task else 0
+    if restart:
+        mark(claim, restart)
+    misfit = find_misfit(job, stopping)
+    if stopping.is_requested():
+        say("told to stop before the attempt was claimed")
+        return _NOT_REPORTED
+    if misfit:
+        message = unclaimed(claim, token, index, problem=misfit, is_unfit=True)
+        return _leave(message, job, stopping)
+    changed = changed_files(job.get("code", {}))
+    if changed:
+        claim["code"] = changed
+        say(f"changed since the head looked: {', '.join(changed)}")
     try:
         transport = open_transport(job, stopping)
-        if stopping.is_requested():
-            say("told to stop before the attempt was claimed")
-            return _NOT_REPORTED
         assignment = patiently(
             lambda: transport.claim(token, index, claim), job["claim_patience_seconds"], stopping
         )
     except (OSError, ValueError, ImportError, DatabaseError) as error:
-        say(f"the attempt could not be claimed: {error}")
-        message = _unclaimed(claim, token, index, str(error))
-        return _DONE if spool_report(message, job, stopping) else _NOT_REPORTED
+        problem = f"the attempt could not be claimed: {error}"
+        is_unfit = isinstance(error, ImportError)
+        message = unclaimed(claim, token, index, problem=problem, is_unfit=is_unfit)
+        return _leave(message, job, stopping)
     if assignment is None:
         say("nothing to do: this attempt was superseded or already runs")
         return _DONE
+    if restart:
+        say(f"Slurm has started this job again (restart {restart})")
+        tidy_earlier(assignment)
     return Attempt(job, assignment, claim=claim, transport=transport, stopping=stopping).run(null)
 
 
@@ -118,50 +144,10 @@ def _fill_standard_descriptors() -> int:
             return descriptor
 
 
-def _unclaimed(claim: Claim, token: str, index: int, problem: str) -> ReportMessage:
-    """Make the report of a worker that could not learn which attempt it is.
-
-    `attempt_id` is 0; the payload's `submission_token` and `array_index` tell which one it was.
-    """
-    payload: EndPayload = {
-        **_empty_payload(claim),
-        "problems": [f"the attempt could not be claimed: {problem}"],
-        "submission_token": token,
-        "array_index": index,
-    }
-    return {
-        "attempt_id": 0,
-        "attempt_token": f"{token}_{index}",
-        "kind": "END",
-        "sequence": 0,
-        "created_at": now(),
-        "payload": {**payload},
-    }
-
-
-def _empty_payload(claim: Claim) -> EndPayload:
-    """Return what is to be said of a program that was not started."""
-    return {
-        "results": {},
-        "sems": {},
-        "infos": {},
-        "artifacts": [],
-        "problems": [],
-        "cause": "NOT_STARTED",
-        "exit_code": None,
-        "signal": None,
-        "host": claim["host"],
-        "slurm_job_id": claim["slurm_job_id"],
-        "started_at": now(),
-        "ended_at": now(),
-        "measured": {
-            "wall_seconds": 0.0,
-            "user_seconds": 0.0,
-            "system_seconds": 0.0,
-            "peak_memory_bytes": 0,
-        },
-        "tail": "",
-    }
+def _leave(message: ReportMessage, job: WorkerJob, stopping: Stopping) -> int:
+    """Tell why the attempt was not claimed, in the log and through the spool."""
+    say(message["payload"]["problems"][0])
+    return _DONE if spool_report(message, job, stopping) else _NOT_REPORTED
 
 
 class Attempt:
@@ -187,10 +173,11 @@ class Attempt:
             transport,
             assignment,
             self._protocol,
+            spool=SpoolTransport(job["run_dir"], stopping),
             seconds=job["heartbeat_seconds"],
             gpus=self._gpus,
         )
-        self._payload = _empty_payload(claim)
+        self._payload = empty_payload(claim)
 
     def run(self, null: int) -> int:
         """Run the program and report; returns the worker's exit code.
@@ -198,10 +185,12 @@ class Attempt:
         Args:
             null: A descriptor of /dev/null, the program's standard input.
         """
-        if self._stopping.is_requested():
-            self._payload["cause"] = "TERMINATED"
-        else:
+        if not self._stopping.is_requested():
             self._run_program(null)
+        if self._stopping.signal is not None:
+            self._payload["told_by"] = self._stopping.signal
+            if self._payload["cause"] == "NOT_STARTED":
+                self._payload["cause"] = "TERMINATED"
         self._payload["ended_at"] = now()
         delivered = self._report()
         tidy_checkpoint_dir(self._assignment)
@@ -210,29 +199,46 @@ class Attempt:
     def _run_program(self, null: int) -> None:
         """Start the program, wait for its end, and note all that is to be told."""
         try:
-            prepare_checkpoint_dir(self._assignment)
-            os.chdir(self._job["working_folder"])
+            patiently(
+                lambda: prepare_checkpoint_dir(self._assignment),
+                self._job["report_patience_seconds"],
+                self._stopping,
+            )
+            if self._stopping.is_requested():
+                return  # the signal was taken: a program that starts now would never hear of it
             program = Program(
                 render(self._job["program"], self._assignment["parameters"]),
                 program_environment(self._job, self._assignment),
                 null,
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, ImportError) as error:
             say(f"the program could not be started: {error}")
             self._payload["problems"] = [f"the program could not be started: {error}"]
             return
         watch = Watch(
             program, output=self._output, stopping=self._stopping, heartbeat=self._heartbeat
         )
-        ending = watch.until_end(
-            limit_seconds=self._job["worker_timeout_seconds"],
-            grace_seconds=self._job["grace_seconds"],
-        )
-        self._note(ending)
+        try:
+            ending = watch.until_end(
+                limit_seconds=self._job["worker_timeout_seconds"],
+                grace_seconds=self._job["grace_seconds"],
+            )
+            self._note(ending)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not cost the report too
+            self._break_off(program, error)
+
+    def _break_off(self, program: Program, error: Exception) -> None:
+        """End a program that can no longer be watched, and say so."""
+        program.send_to_all(signal.SIGKILL)
+        problem = f"the worker failed: {type(error).__name__}: {error}"
+        say(problem)
+        self._payload.update({"cause": "EXIT", "signal": signal.SIGKILL, "problems": [problem]})
 
     def _note(self, ending: Ending) -> None:
         """Put what was seen into the payload."""
         self._protocol.close()
+        if ending.cause == "EXIT" and not self._is_success(ending) and self._stopping.hears_echo():
+            ending.cause = "TERMINATED"
         measured: Measured = {
             "wall_seconds": ending.wall_seconds,
             "user_seconds": ending.user_seconds,
@@ -241,14 +247,15 @@ class Attempt:
         }
         if self._gpus is not None:
             self._gpus.add_to(measured)
-        artifacts, missing = find_artifacts(self._protocol.artifacts)
+        artifacts, missing = self._find_artifacts()
+        lost = self._output.problems()
         self._payload.update(
             {
                 "results": self._protocol.results,
                 "sems": self._protocol.sems,
                 "infos": self._protocol.infos,
                 "artifacts": artifacts,
-                "problems": self._protocol.problems + missing,
+                "problems": self._protocol.problems + missing + ending.problems + lost,
                 "cause": ending.cause,
                 "exit_code": ending.exit_code,
                 "signal": ending.signal,
@@ -257,10 +264,23 @@ class Attempt:
             }
         )
 
+    def _find_artifacts(self) -> tuple[list[ArtifactRecord], list[str]]:
+        """Look for the files that the program named, on whatever file server they are."""
+        lines = self._protocol.artifacts
+        try:
+            return aside(lambda: find_artifacts(lines), self._stopping) if lines else ([], [])
+        except OSError as error:
+            return [], [f"ARTIFACT: the files could not be looked for: {error}"]
+
+    def _is_success(self, ending: Ending) -> bool:
+        """Tell whether the program has done what it was to do."""
+        return ending.exit_code == 0 and self._protocol.is_complete()
+
     def _report(self) -> bool:
         """Tell the head; metrics first, so that it has them when it decides."""
-        for metrics in self._heartbeat.send_metrics():
-            spool_report(metrics, self._job, self._stopping)
+        for metrics in self._heartbeat.send_metrics(self._stopping):
+            if not spool_report(metrics, self._job, self._stopping):
+                break  # nor will the others get through, and the result still waits
         message: ReportMessage = {
             "attempt_id": self._assignment["attempt_id"],
             "attempt_token": self._assignment["attempt_token"],
@@ -270,28 +290,6 @@ class Attempt:
             "payload": {**self._payload},
         }
         return deliver(message, self._transport, self._job, self._stopping)
-
-
-def find_artifacts(lines: list[str]) -> tuple[list[ArtifactRecord], list[str]]:
-    """Look for the files that ARTIFACT lines name, from the program's folder.
-
-    A line is `PATH` or `PATH NAME`; a path may hold spaces if it is the whole line.
-
-    Returns:
-        Those that exist, and a problem for each of the others.
-    """
-    found: list[ArtifactRecord] = []
-    problems = []
-    for line in lines:
-        first, _, last = line.rpartition(" ")
-        for path, name in ((line, os.path.basename(line)), (first.strip(), last)):
-            if path and os.path.isfile(path):
-                size = os.path.getsize(path)
-                found.append({"name": name, "path": os.path.abspath(path), "bytes": size})
-                break
-        else:
-            problems.append(f"ARTIFACT: no file {line!r}")
-    return found, problems
 
 
 def _find_gpus() -> GpuWatch | None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 PREFIX = "HEADWAY_PARAM_"
 _OWN = ("HEADWAY_PARAMS_FILE", "HEADWAY_TRIAL", "HEADWAY_ATTEMPT", "HEADWAY_CHECKPOINT_DIR")
 _TIME_LEFT = "HEADWAY_TIME_LEFT"
+_SNAPSHOT = "HEADWAY_SNAPSHOT"
+# Python sets it for itself and its children where there is no locale (PEP 538).
+_LOCALE = "LC_CTYPE"
 
 
 def program_environment(job: WorkerJob, assignment: Assignment) -> dict[str, str]:
@@ -24,28 +27,42 @@ def program_environment(job: WorkerJob, assignment: Assignment) -> dict[str, str
     It is the worker's own, unchanged, plus the variables of the protocol. Those of an outer trial
     (a program that itself runs Headway) are taken out first.
     """
-    own = (*_OWN, _TIME_LEFT)
+    own = (*_OWN, _TIME_LEFT, _SNAPSHOT)
     found = {
         name: value
         for name, value in os.environ.items()
         if name not in own and not name.startswith(PREFIX)
     }
+    if found.get(_LOCALE) == "C.UTF-8" and not _was_given(_LOCALE):
+        del found[_LOCALE]
     for name, value in assignment["parameters"].items():
         found[PREFIX + name] = repr(value) if isinstance(value, float) else str(value)
     found["HEADWAY_PARAMS_FILE"] = parameters_file(assignment)
     found["HEADWAY_TRIAL"] = str(assignment["trial_index"])
     found["HEADWAY_ATTEMPT"] = str(assignment["number"])
     found["HEADWAY_CHECKPOINT_DIR"] = assignment["checkpoint_dir"]
+    if "snapshot" in job:
+        found[_SNAPSHOT] = job["snapshot"]
     seconds = time_left(job["worker_timeout_seconds"], os.environ)
     if seconds is not None:
         found[_TIME_LEFT] = str(seconds)
     return found
 
 
+def _was_given(name: str) -> bool:
+    """Tell whether a variable was there when this process was started."""
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            return f"\0{name}=".encode() in b"\0" + file.read()
+    except OSError:
+        return True  # then it stays as it is
+
+
 def time_left(limit: float | None, environ: Mapping[str, str]) -> int | None:
     """Return the whole seconds a program may run: the nearer of our limit and the Slurm job's end.
 
-    `SLURM_JOB_END_TIME` (seconds since 1970) is set by Slurm 22.05 and later. None: no limit known.
+    `SLURM_JOB_END_TIME` (seconds since 1970) comes from newer versions of Slurm than 22.05, where it
+    is missing (tried). None: no limit known.
     """
     limits = [] if limit is None else [limit]
     end = environ.get("SLURM_JOB_END_TIME", "")

@@ -20,10 +20,19 @@ class Output:
         self._protocol = protocol
         self._tail = b""
         self._is_cut = False
+        self._lost = 0
+        self._why_lost = ""
 
     def take(self, chunk: bytes, *, is_standard_output: bool) -> None:
         """Take a piece of output; only standard output is read for protocol lines."""
-        write_all(_LOG if is_standard_output else _ERRORS, chunk)
+        try:
+            left = chunk
+            while left:
+                left = left[os.write(_LOG if is_standard_output else _ERRORS, left) :]
+        except OSError as error:
+            # A log that cannot be written (closed, disk full) must not end a trial.
+            self._lost += len(left)
+            self._why_lost = str(error.strerror)
         if is_standard_output:
             self._protocol.feed(chunk)
         tail = chunk if len(chunk) > TAIL_BYTES else self._tail + chunk
@@ -31,6 +40,12 @@ class Output:
             self._is_cut = True
             tail = tail[-TAIL_BYTES:]
         self._tail = tail
+
+    def problems(self) -> list[str]:
+        """Return what the log lacks."""
+        if not self._lost:
+            return []
+        return [f"the log lacks {self._lost} bytes of output: {self._why_lost}"]
 
     def tail(self) -> str:
         """Return the last lines that the program printed, at most 4 KB as UTF-8."""
@@ -42,7 +57,7 @@ class Output:
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write to the log; a log that cannot be written (closed, disk full) must not end a trial."""
+    """Write to the log, as far as it can be written."""
     view = memoryview(data)
     try:
         while view:

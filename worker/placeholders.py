@@ -53,7 +53,7 @@ def render(text: str, parameters: Mapping[str, Value]) -> str:
 
     Args:
         text: What the user gave as program.
-        parameters: Values by name; a name may hold any signs.
+        parameters: Values by name; a name may hold any characters.
     """
     return _Scanner(text, parameters).run()
 
@@ -91,12 +91,12 @@ class _Scanner:
         return "".join(self.done)
 
     def _copy(self, count: int) -> None:
-        """Take the next signs over as they are."""
+        """Take the next characters over as they are."""
         self.done.append(self.text[self.at : self.at + count])
         self.at += count
 
     def _open(self, context: str, count: int) -> None:
-        """Take over the signs that begin a context."""
+        """Take over the characters that begin a context."""
         self._copy(count)
         self.contexts.append(context)
 

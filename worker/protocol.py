@@ -27,7 +27,9 @@ MAX_LINE = 64 * 1024
 # Bounds on what a program can make the head store.
 MAX_NAMES = 1000
 MAX_TEXT = 10_000
+MAX_TEXTS = 500_000  # of all texts together: a report too big to be read would be a result lost
 MAX_PROBLEMS = 20
+MAX_PROBLEM = 300
 _SPLITS: dict[str, Literal["TRAIN", "VALIDATION", "TEST"]] = {
     "TRAIN": "TRAIN",
     "VALIDATION": "VALIDATION",
@@ -62,10 +64,12 @@ class Protocol:
         self.metrics: list[MetricRecord] = []
         self._faults: dict[str, str] = {}  # by the name whose next valid line heals it
         self._others: list[str] = []
+        self._room = MAX_TEXTS
         self._rest = b""  # the last line, as long as its end has not come
         self._skipping = False  # in a line that is too long
         self._numbers = []
-        for name in objectives:
+        self._names = tuple(objectives)
+        for name in self._names:
             self._numbers.append((_needle(name), name, self.results))
             self._numbers.append((_needle(f"SEM-{name}"), name, self.sems))
         self._lines = (
@@ -78,6 +82,10 @@ class Protocol:
     def problems(self) -> list[str]:
         """What was wrong and was not put right by a later line."""
         return [*self._faults.values(), *self._others]
+
+    def is_complete(self) -> bool:
+        """Tell whether every objective has a value."""
+        return all(name in self.results for name in self._names)
 
     def feed(self, chunk: bytes) -> None:
         """Take the next piece of output; pieces may end anywhere."""
@@ -133,9 +141,9 @@ class Protocol:
         if value is None:
             fault = f"{key}: {_text(line)[:80]!r} is not a number"
         elif not -_INFINITY < value < _INFINITY:
-            fault = f"{key}: {_text(line)} is not a finite number"
+            fault = f"{key}: {_text(line)[:80]} is not a finite number"
         elif values is self.sems and value < 0:
-            fault = f"{key}: {_text(line)} is negative"
+            fault = f"{key}: {_text(line)[:80]} is negative"
         else:
             values[name] = value
             self._faults.pop(key, None)
@@ -175,18 +183,30 @@ class Protocol:
         if not name or not colon:
             self._complain(f"OO-Info: {_text(line)[:80]!r} is not NAME: VALUE")
         elif name in self.infos or len(self.infos) < MAX_NAMES:
-            self.infos[name] = value.strip()[:MAX_TEXT]
+            text = value.strip()[:MAX_TEXT]
+            if self._make_room(len(text) - len(self.infos.get(name, ""))):
+                self.infos[name] = text
 
     def _read_artifact(self, line: bytes) -> None:
         """Remember the line; whether its file exists is asked when the program has ended."""
         text = _text(line)[:MAX_TEXT]
-        if text and text not in self.artifacts and len(self.artifacts) < MAX_NAMES:
+        is_new = text and text not in self.artifacts and len(self.artifacts) < MAX_NAMES
+        if is_new and self._make_room(len(text)):
             self.artifacts.append(text)
+
+    def _make_room(self, length: int) -> bool:
+        """Tell whether a report still has room for so much more text."""
+        if length > self._room:
+            self._complain(f"more than {MAX_TEXTS} characters of OO-Info and ARTIFACT lines")
+            return False
+        self._room -= length
+        return True
 
     def _complain(self, problem: str) -> None:
         """Remember a problem that no later line can heal; the first ones tell the most."""
-        if len(self._others) < MAX_PROBLEMS and problem not in self._others:
-            self._others.append(problem)
+        text = problem[:MAX_PROBLEM]
+        if len(self._others) < MAX_PROBLEMS and text not in self._others:
+            self._others.append(text)
 
 
 def _needle(word: str) -> bytes:
@@ -217,7 +237,8 @@ def _number(line: bytes) -> float | None:
 
 def _set_option(record: MetricRecord, key: str, given: str) -> bool:
     """Set one option of a METRIC line; False if it means nothing."""
-    if key == "step" and given.lstrip("+-").isdecimal() and len(given) < _STEP_DIGITS:
+    digits = given[1:] if given.startswith(("+", "-")) else given
+    if key == "step" and digits.isdecimal() and len(given) < _STEP_DIGITS:
         record["step"] = int(given)
     elif key == "split" and given.upper() in _SPLITS:
         record["split"] = _SPLITS[given.upper()]

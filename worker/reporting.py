@@ -1,6 +1,8 @@
 """How a worker's messages reach the head: the spool, or the database itself.
 
-A message is tried until its patience ends, then goes to the spool, then into the worker's log.
+A message is tried until its patience ends, then goes to the spool, then into the worker's log. A
+worker that was told to stop has no time to be patient: its messages go to the spool first, which
+the head reads whatever the transport is.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import errno
 from db.errors import DatabaseUnavailable
 from db.light_json import dumps
 from db.spool import assignments, layout, lines, reports
+from worker.aside import aside
 from worker.clock import now
 from worker.output import say, write_all
 
@@ -54,6 +57,8 @@ class SpoolTransport:
         """Take the assignment's file and write the START report."""
         for look in range(_LOOKS):
             assignment = assignments.claim(self._spool, token, index, claim["claim"])
+            if assignment is None and claim.get("restart"):
+                assignment = assignments.take_over(self._spool, token, index, claim["claim"])
             if assignment is not None:
                 self._start(assignment, claim)
                 return assignment
@@ -115,7 +120,7 @@ def patiently(action: Callable[[], T], seconds: float, stopping: Stopping) -> T:
     last error is raised. All else is raised at once.
     """
     try:
-        return action()
+        return aside(action, stopping)
     except (DatabaseUnavailable, OSError) as error:
         if stopping.is_requested() or seconds <= 0:
             raise
@@ -138,7 +143,7 @@ def patiently(action: Callable[[], T], seconds: float, stopping: Stopping) -> T:
         reraise=True,
     )
     stopping.sleep(min(0.2, pause))
-    return again(action)
+    return again(lambda: aside(action, stopping))
 
 
 def deliver(
@@ -151,14 +156,29 @@ def deliver(
     """
     patience = job["report_patience_seconds"]
     spool = SpoolTransport(job["run_dir"], stopping)
-    ways: list[Transport] = [transport]
-    if not isinstance(transport, SpoolTransport):
-        ways.append(spool)
-    for way in ways:
-        if _try_way(way, message, patience, stopping):
-            return True
+    is_direct = not isinstance(transport, SpoolTransport)
+    # Told to stop: a file takes milliseconds, a database that does not answer takes all there is.
+    is_spool_first = is_direct and stopping.is_requested()
+    if is_spool_first and _try_way(spool, message, patience, stopping):
+        _tell_too(transport, message, stopping)
+        return True
+    if _try_way(transport, message, patience, stopping):
+        return True
+    if is_direct and not is_spool_first and _try_way(spool, message, patience, stopping):
+        return True
     write_all(_ERRORS, f"\nHEADWAY-REPORT: {dumps(message)}\n".encode())
     return False
+
+
+def _tell_too(transport: Transport, message: ReportMessage, stopping: Stopping) -> None:
+    """Let the database know of a report in the spool, if it answers in the little time there is.
+
+    A job that Slurm starts again asks only the database whether its program had come to its end.
+    """
+    try:
+        aside(lambda: transport.send(message), stopping)
+    except Exception as error:  # noqa: BLE001 - the report is safe
+        say(f"the report is in the spool; the database does not take it: {error}")
 
 
 def spool_report(message: ReportMessage, job: WorkerJob, stopping: Stopping) -> bool:

@@ -20,8 +20,22 @@ else:
     except ImportError:
         import signal
 
-# TERM: scancel, and Slurm before it kills. USR2: Slurm's warning (--signal=B:USR2@N). INT: a person.
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT)
+# TERM: scancel, and Slurm before it kills. USR2: Slurm's warning (--signal=B:USR2@N). INT, HUP and
+# QUIT: a person. XCPU: a limit of processor time.
+STOP_SIGNALS = (
+    signal.SIGTERM,
+    signal.SIGUSR2,
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGXCPU,
+)
+# Not for the worker: it only passes them on (`scancel --batch --signal=USR1`).
+PASSED_SIGNALS = (signal.SIGUSR1,)
+# Slurm sends it before SIGTERM, and when it lets a suspended job go on.
+_CONTINUED = signal.SIGCONT
+# How soon after the program a signal to the worker may come and still explain the program's end.
+_ECHO_SECONDS = 0.2
 
 
 def _nothing(number: int, frame: FrameType | None) -> None:
@@ -34,6 +48,7 @@ class Stopping:
     Attributes:
         descriptor: Readable whenever a signal came since the last `look`.
         signal: The first signal that told us to stop, or None.
+        was_continued: Whether this process may have been frozen; for the loop to set back.
     """
 
     def __init__(self) -> None:
@@ -41,12 +56,13 @@ class Stopping:
         os.set_blocking(self.descriptor, False)
         os.set_blocking(writer, False)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        for number in (signal.SIGCHLD, *STOP_SIGNALS):
+        for number in (signal.SIGCHLD, _CONTINUED, *STOP_SIGNALS, *PASSED_SIGNALS):
             signal.signal(number, _nothing)
         self.signal: int | None = None
+        self.was_continued = False
 
     def look(self) -> list[int]:
-        """Return the stop signals that came since the last look, in order."""
+        """Return the signals that came since the last look and that the program is to get."""
         try:
             numbers = os.read(self.descriptor, 4096)
         except BlockingIOError:
@@ -54,11 +70,21 @@ class Stopping:
         stops = [number for number in numbers if number in STOP_SIGNALS]
         if stops and self.signal is None:
             self.signal = stops[0]
-        return stops
+        if _CONTINUED in numbers:
+            self.was_continued = True
+        return [number for number in numbers if number in STOP_SIGNALS + PASSED_SIGNALS]
 
     def is_requested(self) -> bool:
         """Tell whether anybody has told this process to stop."""
         self.look()
+        return self.signal is not None
+
+    def hears_echo(self) -> bool:
+        """Tell whether the signal that a program ended by was meant for the worker too.
+
+        scancel signals both; the program may be the quicker of the two to feel it.
+        """
+        self.sleep(_ECHO_SECONDS)
         return self.signal is not None
 
     def sleep(self, seconds: float) -> None:

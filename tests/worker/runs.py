@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from db.records import Assignment, EndPayload, ReportMessage, Value, WorkerJob
-from db.spool import assignments, layout, lines, reports
+from db.spool import assignments, inbox, layout, lines
+from worker.fitness import PROTOCOL, python_version
 
-ENTRY = Path(__file__).parents[2] / "worker" / "entry.py"
+ROOT = Path(__file__).parents[2]
+ENTRY = ROOT / "worker" / "entry.py"
 TOKEN = "t0k3n"
+PYTHON = (sys.executable, "-I", "-S", "-X", "utf8")
 
 
 class Run:
@@ -41,6 +44,8 @@ class Run:
             "heartbeat_seconds": 15.0,
             "claim_patience_seconds": 1.0,
             "report_patience_seconds": 1.0,
+            "protocol": PROTOCOL,
+            "python": python_version(),
         }
         self.change(**job)
 
@@ -73,7 +78,7 @@ class Run:
         """Start a worker as the local cluster does."""
         with (self.folder / f"{index}.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-I", "-S", ENTRY, str(self.folder), TOKEN, str(index)],
+                [*PYTHON, str(ENTRY), str(self.folder), TOKEN, str(index)],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -88,7 +93,7 @@ class Run:
 
     def messages(self, kind: str) -> list[ReportMessage]:
         """Return the reports of a kind that wait in the spool."""
-        found = [message for _, message in reports.read_reports(self.spool)]
+        found = [message for _, message in inbox.read_reports(self.spool).reports]
         return [message for message in found if message["kind"] == kind]
 
     def ending(self) -> EndPayload:

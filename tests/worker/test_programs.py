@@ -6,12 +6,12 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
+from db.records import Measured
 from db.spool import layout
-from tests.worker.runs import ENTRY, TOKEN, Run
+from tests.worker.runs import ENTRY, TOKEN, Run, wait_until
 
 
 def test_a_result_is_reported(run: Run) -> None:
@@ -94,6 +94,14 @@ def test_a_program_that_cannot_start_is_reported(run: Run) -> None:
     assert "nowhere" in ending["problems"][0]
 
 
+def test_a_missing_library_costs_the_trial_and_not_its_report(run: Run) -> None:
+    (run.folder / "checkpoints").touch()  # there is trouble, and nothing to try it again with
+    run.change(import_folders=[])
+    ending = run.try_program("echo RESULT: 1")
+    assert (ending["cause"], ending["results"]) == ("NOT_STARTED", {})
+    assert "tenacity" in ending["problems"][0]
+
+
 def test_a_program_finds_its_surroundings(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/somewhere")
     monkeypatch.setenv("HEADWAY_PARAM_old", "1")
@@ -143,25 +151,42 @@ def test_artifacts_are_found_from_the_working_folder(run: Run) -> None:
 
 
 def test_metrics_and_heartbeats_come_while_the_program_runs(run: Run) -> None:
-    run.change(heartbeat_seconds=0.1)
-    run.try_program("for i in 1 2 3; do echo METRIC: loss=$i step=$i; sleep 0.2; done")
-    found = run.lines()
-    metrics = [record for record in found if record["kind"] == "METRIC"]
+    until_told = "while [ ! -e go ]; do sleep 0.05; done"
+    run.change(
+        heartbeat_seconds=0.1,
+        program=f"for i in 1 2 3; do echo METRIC: a=$i step=$i; sleep 0.2; done; {until_told}",
+    )
+    run.assign()
+    worker = run.start()
+    wait_until(lambda: [line["kind"] for line in run.lines()].count("HEARTBEAT") >= 3)
+    (run.folder / "go").touch()
+    assert worker.wait(20) == 0
+    metrics = [record for record in run.lines() if record["kind"] == "METRIC"]
     assert [m["value"] for r in metrics for m in r["payload"]["metrics"]] == [1, 2, 3]
     assert [record["sequence"] for record in metrics] == list(range(len(metrics)))
-    assert len([record for record in found if record["kind"] == "HEARTBEAT"]) >= 3
 
 
-def test_gpus_are_watched_where_a_job_has_some(run: Run, tmp_path: Path) -> None:
-    folder = tmp_path / "bin"
+def measure_with(run: Run, nvidia_smi: str) -> Measured:
+    """Run one trial on a node where this is nvidia-smi, and return what it measured."""
+    folder = run.folder / "bin"
     folder.mkdir()
-    (folder / "nvidia-smi").write_text("#!/bin/sh\necho '1024, 50'\necho '512, 30'\n")
+    (folder / "nvidia-smi").write_text(f"#!/bin/sh\n{nvidia_smi}\n")
     (folder / "nvidia-smi").chmod(0o755)
-    run.change(program="sleep 0.5", heartbeat_seconds=0.1)
+    run.change(program="sleep 0.5; echo RESULT: 1", heartbeat_seconds=0.1)
     run.assign()
     environ = {"PATH": f"{folder}:{os.environ['PATH']}", "CUDA_VISIBLE_DEVICES": "0,1"}
     assert run.work(environ=environ) == 0
-    measured = run.ending()["measured"]
+    assert run.ending()["results"] == {"RESULT": 1.0}
+    return run.ending()["measured"]
+
+
+@pytest.mark.parametrize("answer", ["[N/A], 50", "nan, nan", "inf, 1", "\\377\\376, 50", ""])
+def test_what_nvidia_smi_cannot_tell_costs_no_result(run: Run, answer: str) -> None:
+    assert "gpu_memory_bytes" not in measure_with(run, f"printf '{answer}\\n'")
+
+
+def test_gpus_are_watched_where_a_job_has_some(run: Run) -> None:
+    measured = measure_with(run, "echo '1024, 50'; echo '512, 30'")
     assert measured["gpu_memory_bytes"] == 1536 * 1024 * 1024
     assert measured["gpu_utilization_percent"] == pytest.approx(40)
 

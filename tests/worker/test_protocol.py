@@ -117,6 +117,24 @@ def test_a_printed_float_comes_back_exactly(value: float) -> None:
     assert math.copysign(1, result) == math.copysign(1, value)
 
 
+@pytest.mark.parametrize(
+    ("given", "step"),
+    [("-5", -5), ("+5", 5), ("--5", None), ("+-5", None), ("-", None), ("", None), ("²", None)],
+)
+def test_a_step_that_is_no_number_is_a_problem_and_no_crash(given: str, step: int | None) -> None:
+    protocol = read(f"METRIC: a=1 step={given}\nRESULT: 1\n".encode())
+    assert [metric["step"] for metric in protocol.metrics] == [step]
+    assert protocol.results == {"RESULT": 1.0}
+    assert len(protocol.problems) == (step is None)
+
+
+def test_problems_are_told_in_few_words_however_long_their_lines_are() -> None:
+    long = b"\xff" * (MAX_LINE - 100)
+    lines = [b"METRIC: a=1 x%d=%b\n" % (number, long) for number in range(30)]
+    lines += [b"RESULT: -%b\n" % (b"9" * (MAX_LINE - 100))]
+    assert sum(map(len, read(b"".join(lines)).problems)) < 10_000
+
+
 def test_a_line_without_end_is_forgotten_and_the_next_one_read() -> None:
     protocol = Protocol(["RESULT"])
     for _ in range(100):

@@ -68,6 +68,16 @@ def test_metrics_and_heartbeats_reach_the_database(direct: Run, store: Store) ->
     assert attempt.heartbeat_at > attempt.started_at
 
 
+def test_a_worker_told_to_stop_leaves_its_report_in_both_places(direct: Run, store: Store) -> None:
+    direct.change(program="trap 'echo RESULT: 5; exit 0' TERM; echo ready; sleep 60 & wait")
+    worker = direct.start()
+    wait_until(lambda: b"ready" in direct.log())
+    worker.terminate()
+    assert worker.wait(30) == 0
+    (end,) = payloads(store, ReportKind.END)
+    assert end["results"] == direct.ending()["results"] == {"RESULT": 5.0}
+
+
 def test_a_superseded_attempt_says_so_and_still_reports(direct: Run, store: Store) -> None:
     direct.change(heartbeat_seconds=0.1, program="echo ready; sleep 1; echo RESULT: 4")
     worker = direct.start()
