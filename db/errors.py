@@ -2,6 +2,7 @@
 
     DatabaseError             the database answered, and the answer was no: trying again is no use
     ├── DatabaseUnavailable   no answer, or not now: the same call may work in a moment
+    │   └── DatabaseFull      the disk of an SQLite file is full: when there is room again
     ├── BadDatabaseUrl        the URL cannot be used at all
     ├── SchemaMismatch        the tables belong to a newer Headway, or to something else
     │   └── OlderSchema       they belong to an older one: `headway db upgrade` helps
@@ -33,6 +34,10 @@ class DatabaseError(Exception):
 
 class DatabaseUnavailable(DatabaseError):  # noqa: N818 - a state that passes, not a fault
     """No connection, a lost one, a lock, a full disk: worth trying again."""
+
+
+class DatabaseFull(DatabaseUnavailable):
+    """An SQLite file cannot grow; it can still be read."""
 
 
 class BadDatabaseUrl(DatabaseError):  # noqa: N818 - says what it is

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 
 from db.light_json import dumps, loads
-from db.spool.layout import ASSIGNMENTS, delete, part, write_whole
+from db.spool.layout import ASSIGNMENTS, REPORTS, delete, part, write_whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,12 +54,83 @@ def claim(spool: str, token: str, index: int, nonce: str) -> Assignment | None:
         ValueError: It is ours but not readable as an assignment.
     """
     mine = claimed_path(spool, token, index, nonce)
-    if not _take(_offer(spool, token, index), mine):
+    return _read(mine) if _take(_offer(spool, token, index), mine) else None
+
+
+def take_over(spool: str, token: str, index: int, nonce: str) -> Assignment | None:
+    """Go on with an assignment that the earlier run of the same requeued job had claimed.
+
+    It becomes the next attempt at its place, with the token `TOKEN.r`; the head learns of it by the
+    first message with that token. Calling it again with the same nonce gives the same answer.
+
+    Args:
+        spool: The spool's folder.
+        token: Token of the submission.
+        index: Array index.
+        nonce: Names this worker process; see `db.restarts.nonce_of`.
+
+    Returns:
+        The assignment; None if its attempt has ended, its earlier run may have left a result, or a
+        later run has it.
+
+    Raises:
+        OSError, ValueError: As in `claim`.
+    """
+    from db.restarts import next_token, restart_of
+
+    restart = restart_of(nonce)
+    mine = claimed_path(spool, token, index, nonce)
+    holder = _last_holder(spool, token, index)
+    if holder is None or (holder != mine and restart_of(holder) >= restart):
         return None
-    with open(mine, encoding="utf-8") as file:
+    found = _read(holder)
+    if holder != mine and not (_may_go_on(spool, found["attempt_token"]) and _take(holder, mine)):
+        return None
+    if restart_of(found["attempt_token"]) != restart:
+        number = found["number"] + 1
+        token = next_token(found["attempt_token"], restart)
+        found = {**found, "number": number, "attempt_token": token}
+        write_whole(mine, dumps(found), durable=False)
+    return found
+
+
+def _last_holder(spool: str, token: str, index: int) -> str | None:
+    """Return the path of an assignment that somebody has claimed; of several the latest run's."""
+    from db.restarts import restart_of
+
+    folder = part(spool, ASSIGNMENTS)
+    start = f"{token}_{index}.json.claimed-"
+    held = [name for name in os.listdir(folder) if name.startswith(start)]
+    return os.path.join(folder, max(held, key=restart_of)) if held else None
+
+
+def _may_go_on(spool: str, attempt_token: str) -> bool:
+    """Tell whether no report that waits says that an attempt ended by itself.
+
+    Raises OSError if the head has just taken such a report: it is about to decide.
+    """
+    from db.restarts import is_interrupted
+
+    folder = part(spool, REPORTS)
+    for name in os.listdir(folder):
+        if f"-{attempt_token}-END-" in name and name[0] != ".":
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                text = file.read()
+            try:
+                is_over = not is_interrupted(loads(text)["payload"])
+            except (ValueError, KeyError, TypeError):
+                continue  # not a report of ours: the head moves it aside
+            if is_over:
+                return False
+    return True
+
+
+def _read(path: str) -> Assignment:
+    """Read a claimed assignment; raises ValueError if it is none."""
+    with open(path, encoding="utf-8") as file:
         found: Assignment = loads(file.read())
     if not isinstance(found, dict) or "attempt_id" not in found:
-        message = f"{mine} is not an assignment"
+        message = f"{path} is not an assignment"
         raise ValueError(message)
     return found
 

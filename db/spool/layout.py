@@ -30,21 +30,25 @@ def create(spool: str) -> None:
         os.makedirs(folder, mode=_PRIVATE, exist_ok=True)
 
 
-def is_safe(spool: str) -> bool:
-    """Tell whether nobody but this user can have put files into the spool.
+def find_danger(spool: str) -> str:
+    """Say why somebody else may have put files into the spool; empty if nobody can have.
 
-    A folder that is missing, a link, of another owner, or that others may write makes it unsafe: a
-    report there may be anybody's.
+    A folder that is a link, of another owner, or that others may write makes it unsafe: a report
+    there may be anybody's. A folder that is missing is made. Raises OSError if nothing is known.
     """
     for folder in (spool, *(part(spool, name) for name in PARTS)):
         try:
             found = os.lstat(folder)
         except FileNotFoundError:
-            return False
-        is_folder = found.st_mode & _FILE_TYPE == _FOLDER
-        if not is_folder or found.st_uid != os.geteuid() or found.st_mode & _OTHERS_MAY_WRITE:
-            return False
-    return True
+            os.makedirs(folder, mode=_PRIVATE, exist_ok=True)
+            found = os.lstat(folder)
+        if found.st_mode & _FILE_TYPE != _FOLDER:
+            return f"{folder} is not a folder"
+        if found.st_uid != os.geteuid():
+            return f"{folder} belongs to user {found.st_uid}"
+        if found.st_mode & _OTHERS_MAY_WRITE:
+            return f"others may write {folder} (mode {found.st_mode & 0o777:o})"
+    return ""
 
 
 def write_whole(path: str, text: str, *, durable: bool) -> None:

