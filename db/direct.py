@@ -89,6 +89,12 @@ class DirectStore:
         # Our nonce in a row that this call did not change: an earlier commit of ours had worked,
         # though its answer was lost.
         _, rows = execute(_ASSIGNMENT, where)
+        previous = None
+        if not rows and claim.get("restart"):
+            from db.restarts import open_next
+
+            previous = open_next(execute, token, index, claim)
+            _, rows = execute(_ASSIGNMENT, where)
         if not rows:
             return None
         assignment = self._assignment(rows[0])
@@ -100,7 +106,7 @@ class DirectStore:
                 "kind": "START",
                 "sequence": 0,
                 "created_at": claim["started_at"],
-                "payload": {**claim},
+                "payload": {**claim} if previous is None else {**claim, "previous": previous},
             },
         )
         return assignment

@@ -38,6 +38,7 @@ _SLURM_ONLY = (
     "constraint",
     "gres",
     "exclude",
+    "requeue",
 )
 
 

@@ -78,6 +78,8 @@ class ExperimentSpec(Frozen):
         name: Name of the experiment; its run number is given when it is set up.
         program: Text with placeholders, run by bash.
         working_folder: Where the user typed the command, absolute; programs start there.
+        snapshot: What is copied when the run is set up, so that all trials use the copies;
+            absolute paths, none within another.
         space: Parameters and constraints.
         objectives: At least one.
         strategy: Which generator proposes what.
@@ -102,6 +104,7 @@ class ExperimentSpec(Frozen):
     name: str
     program: str = Field(min_length=1)
     working_folder: str
+    snapshot: tuple[str, ...] = ()
     space: Space
     objectives: tuple[Objective, ...] = Field(min_length=1)
     strategy: Strategy

@@ -15,6 +15,8 @@ class Resources(BaseModel):
         gpus: GPUs a node.
         nodes: Nodes.
         minutes: Time limit of the Slurm job in minutes; None: the site's default.
+        requeue: Slurm starts a job again that it has preempted or whose node failed; else Headway
+            submits a new one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,3 +33,4 @@ class Resources(BaseModel):
     constraint: str | None = None
     gres: str | None = None
     exclude: tuple[str, ...] = ()
+    requeue: bool = False
