@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import errno
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -51,12 +53,20 @@ class Answer:
         job_ids: One id a task, in the order of the array indices; empty unless accepted.
         message: What the scheduler said, if it did not accept.
         permanent: A refusal that can never turn into an acceptance.
+        no_room: A refusal by the disk of the run folder; the scheduler was not asked.
     """
 
     kind: AnswerKind
     job_ids: tuple[str, ...] = ()
     message: str = ""
     permanent: bool = False
+    no_room: bool = False
+
+
+def refused_by_files(what: str, error: OSError) -> Answer:
+    """Return the answer to a submission whose files could not be written: no job exists."""
+    no_room = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return Answer(kind=AnswerKind.REFUSED, message=f"{what}: {error}", no_room=no_room)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +79,8 @@ class JobStatus:
         host: Node name, when the job has one.
         reason: Why it waits, in the scheduler's word.
         exit_code: Exit code of the job script, when it ended.
+        host_fault: Why its host takes no more jobs, e.g. `drained: Prolog error`; only looked for
+            when a job was cancelled before its worker began.
     """
 
     state: JobState
@@ -76,13 +88,58 @@ class JobStatus:
     host: str | None = None
     reason: str = ""
     exit_code: int | None = None
+    host_fault: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownJob:
+    """What is known of a task that is asked about: ids are used again, so the id is not enough.
+
+    Attributes:
+        name: The job's name; empty: any name of the experiment.
+        not_before: A row that was submitted more than an hour earlier is about another job.
+        is_claimed: Whether its worker has begun.
+        is_unwanted: Whether we have asked for its end ourselves.
+    """
+
+    name: str
+    not_before: datetime | None = None
+    is_claimed: bool = False
+    is_unwanted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class LivingJob:
+    """A task of ours that waits or runs, whether anybody asked about it or not."""
+
+    job_id: str
+    name: str
+    is_pending: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """One look at the scheduler.
+
+    Attributes:
+        statuses: What it says of each task that was asked about, by id. A task that no command
+            knows is GONE if every command answered, else UNKNOWN.
+        found: For each name that was asked about, the id of each task that is known, by array
+            index; empty: the scheduler denies it. A name that is missing is not known, as not every
+            command answered. None if the scheduler did not answer at all.
+        living: All own tasks of the family that wait or run.
+    """
+
+    statuses: dict[str, JobStatus]
+    found: dict[str, dict[int, str]] | None
+    living: tuple[LivingJob, ...] = ()
 
 
 class Cluster(Protocol):
     """Runs attempts.
 
-    `submit` and `statuses` may take seconds and are called from threads; a cluster may be called
-    from several threads at once. Nothing here writes to the database.
+    `submit`, `survey` and `cancel` may take seconds and are called from threads, each from one at
+    a time. Nothing here writes to the database.
     """
 
     name: str
@@ -95,27 +152,28 @@ class Cluster(Protocol):
         """
         ...
 
-    def statuses(self, jobs: Mapping[str, str]) -> dict[str, JobStatus]:
-        """Tell what is known of all `jobs` (job id to job name) with one call for all.
+    def survey(
+        self, jobs: Mapping[str, KnownJob], *, names: Collection[str] = (), family: str = ""
+    ) -> Survey:
+        """Look at all jobs with one call for all.
 
-        A job that no command knows is GONE if every command answered, else UNKNOWN.
+        Args:
+            jobs: The tasks whose ids are known.
+            names: Names of jobs whose ids are not known.
+            family: What the names of all jobs of the experiment begin with.
         """
         ...
 
-    def find(self, names: Iterable[str]) -> dict[str, dict[int, str]] | None:
-        """Look for jobs by name: job name to the id of each task that is known, by array index.
-
-        None if the scheduler did not answer; an empty inner dictionary says that it denies. A name
-        that is missing is not known: not every command answered.
-        """
-        ...
-
-    def cancel(self, job_ids: Iterable[str], *, pending_only: bool = False) -> None:
+    def cancel(self, job_ids: Iterable[str], *, pending_only: bool = False) -> bool:
         """End jobs with one call for all; ids that no longer exist are no error.
 
         Args:
             job_ids: The tasks.
             pending_only: Leave those alone that run.
+
+        Returns:
+            Whether the scheduler took note. True does not say that they have ended: ask again until
+            a survey says so. A task that was told before and lives on is ended with more force.
         """
         ...
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
 
-# Commands print states, times and messages in the user's language and format otherwise.
-PLAIN_ENVIRONMENT = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "standard"}
+# Commands print states and messages in the user's language otherwise, and times in the user's time
+# zone, in which an hour of each autumn comes twice: %s is seconds since 1970.
+PLAIN_ENVIRONMENT = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
+# Should this process die first, nobody else would end a command that hangs.
+LAST_SECONDS = 5.0
 
 # Shares of the burst that decide how politely calls are made.
 PLENTY = 0.75
@@ -97,30 +102,46 @@ class Commands:
         """Run one command to its end or its time limit; never raises for what it does."""
         self.budget.spend(words[0])
         began = time.monotonic()
+        limit = f"{limit_seconds + LAST_SECONDS:g}"
         try:
-            done = subprocess.run(
-                words,
-                capture_output=True,
+            child = subprocess.Popen(
+                ["timeout", f"--kill-after={LAST_SECONDS:g}", limit, *words],
                 stdin=subprocess.DEVNULL,
-                timeout=limit_seconds,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 env=os.environ | PLAIN_ENVIRONMENT,
                 encoding="utf-8",
                 errors="replace",
-                check=False,
-                # Ctrl-C in the terminal is for the head, not for a scancel that it just began.
+                # Ctrl-C in the terminal is for the head, not for a scancel that it just began. And
+                # what a site's wrapper has started ends together with it.
                 start_new_session=True,
             )
-        except subprocess.TimeoutExpired:
-            return self._none(f"{words[0]} did not answer within {limit_seconds:g} s", began)
         except OSError as error:
             return self._none(f"{words[0]} cannot be run: {error.strerror}", began)
+        try:
+            output, errors = child.communicate(timeout=limit_seconds)
+        except subprocess.TimeoutExpired:
+            return self._none(f"{words[0]} did not answer within {limit_seconds:g} s", began)
+        finally:
+            _end(child)
         return CommandResult(
-            code=done.returncode,
-            output=done.stdout,
-            errors=done.stderr,
+            code=child.returncode,
+            output=output,
+            errors=errors,
             seconds=time.monotonic() - began,
         )
 
     @staticmethod
     def _none(why: str, began: float) -> CommandResult:
         return CommandResult(code=None, output="", errors=why, seconds=time.monotonic() - began)
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """End a command with all that it started, and let go of its pipes."""
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    for stream in (child.stdout, child.stderr):
+        if stream is not None:
+            stream.close()

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from db.states import JobState
-from orchestrator.cluster.base import Answer, AnswerKind, JobStatus, Order
+from orchestrator.cluster.base import (
+    Answer,
+    AnswerKind,
+    JobStatus,
+    KnownJob,
+    Order,
+    Survey,
+    refused_by_files,
+)
 
 # A job id is `local-PID-START`: a process id alone may belong to somebody else tomorrow.
 _PREFIX = "local"
+# A worker that was told to end and lives on after this time is killed with its program: longer than
+# the grace that it gives its program.
+KILL_SECONDS = 25.0
+# A process may be born while its kin is counted.
+_ROUNDS = 3
 
 
 class LocalCluster:
@@ -27,6 +43,7 @@ class LocalCluster:
         self.entry = entry
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._ended: dict[str, int] = {}
+        self._told: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def submit(self, order: Order) -> Answer:
@@ -35,6 +52,8 @@ class LocalCluster:
             (order.run_dir / order.log_pattern).parent.mkdir(parents=True, exist_ok=True)
             job_ids.extend(self._start(order, index) for index in range(order.size))
         except OSError as error:
+            if not job_ids:
+                return refused_by_files("cannot start a process", error)
             # Those that were started find their attempts and go on; the rest has no process.
             message = f"cannot start a process: {error.strerror}"
             return Answer(kind=AnswerKind.UNCLEAR, job_ids=tuple(job_ids), message=message)
@@ -56,7 +75,7 @@ class LocalCluster:
         return job_id
 
     def _command(self, order: Order, index: int) -> list[str]:
-        entry = [sys.executable, "-I", "-S", str(self.entry)]
+        entry = [sys.executable, "-I", "-S", "-X", "utf8", str(self.entry)]
         return [*entry, str(order.run_dir), order.token, str(index)]
 
     def pause_seconds(self) -> float:
@@ -65,9 +84,14 @@ class LocalCluster:
     def script(self, order: Order) -> str:
         return shlex.join(self._command(order, 0)) + "\n"
 
-    def statuses(self, jobs: Mapping[str, str]) -> dict[str, JobStatus]:
+    def survey(
+        self, jobs: Mapping[str, KnownJob], *, names: Collection[str] = (), family: str = ""
+    ) -> Survey:
+        # A process that finds nothing to claim ends at once: no stray ones have to be looked for.
+        del family
         self._reap()
-        return {job_id: self._status(job_id) for job_id in jobs}
+        statuses = {job_id: self._status(job_id) for job_id in jobs}
+        return Survey(statuses=statuses, found=self._find(names) if names else {})
 
     def _reap(self) -> None:
         with self._lock:
@@ -86,7 +110,7 @@ class LocalCluster:
             return JobStatus(state=JobState.RUNNING, word="RUNNING")
         return JobStatus(state=JobState.GONE)
 
-    def find(self, names: Iterable[str]) -> dict[str, dict[int, str]] | None:
+    def _find(self, names: Iterable[str]) -> dict[str, dict[int, str]]:
         wanted = {name.rpartition("-")[2]: name for name in names}
         found: dict[str, dict[int, str]] = {name: {} for name in wanted.values()}
         for pid, words in _own_processes():
@@ -96,29 +120,54 @@ class LocalCluster:
                 found[wanted[token]][int(words[-1])] = job_id
         return found
 
-    def cancel(self, job_ids: Iterable[str], *, pending_only: bool = False) -> None:
-        if pending_only:
-            return
-        for job_id in job_ids:
-            if _is_running(job_id):
+    def cancel(self, job_ids: Iterable[str], *, pending_only: bool = False) -> bool:
+        moment = time.monotonic()
+        for job_id in [] if pending_only else job_ids:
+            if not _is_running(job_id):
+                self._told.pop(job_id, None)
+            elif moment - self._told.setdefault(job_id, moment) < KILL_SECONDS:
                 # The worker ends its program, reports, and ends itself.
-                _signal(int(job_id.split("-")[1]), signal.SIGTERM)
+                _signal(_pid(job_id), signal.SIGTERM)
+            else:
+                _kill_all(_pid(job_id))
+        return True
 
 
-def process_start(pid: int) -> int | None:
-    """Return when a process started, in clock ticks after boot; None if it is gone or a zombie."""
+@dataclass(frozen=True)
+class _Process:
+    """What the kernel says of a process."""
+
+    pid: int
+    parent: int
+    session: int
+    start: int
+
+
+def _process(pid: int) -> _Process | None:
+    """Look at a process; None if it is gone or a zombie."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except OSError:
         return None
     # The name in parentheses may hold spaces and parentheses (proc(5)).
     fields = text.rpartition(")")[2].split()
-    return None if fields[0] in {"Z", "X"} else int(fields[19])
+    if fields[0] in {"Z", "X"}:
+        return None
+    return _Process(pid, int(fields[1]), int(fields[3]), int(fields[19]))
+
+
+def process_start(pid: int) -> int | None:
+    """Return when a process started, in clock ticks after boot; None if it is gone or a zombie."""
+    found = _process(pid)
+    return None if found is None else found.start
+
+
+def _pid(job_id: str) -> int:
+    return int(job_id.split("-")[1])
 
 
 def _is_running(job_id: str) -> bool:
-    _, pid, start = job_id.split("-")
-    return process_start(int(pid)) == int(start)
+    return process_start(_pid(job_id)) == int(job_id.split("-")[2])
 
 
 def _word(code: int) -> str:
@@ -138,7 +187,26 @@ def _own_processes() -> Iterable[tuple[int, list[str]]]:
 
 
 def _signal(pid: int, number: int) -> None:
-    try:
+    # A program that it started with the rights of another user is left alone.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        return
+
+
+def _kill_all(pid: int) -> None:
+    """Kill a worker, which leads a session of its own, with all that it and its program started."""
+    for _ in range(_ROUNDS):
+        family = _family(pid)
+        if not family:
+            return
+        for member in family:
+            _signal(member, signal.SIGKILL)
+
+
+def _family(pid: int) -> set[int]:
+    """Return a process, its session, and the offspring of all of them."""
+    numbers = [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit()]
+    everyone = [found for number in numbers if (found := _process(number)) is not None]
+    family = {one.pid for one in everyone if pid in {one.pid, one.session}}
+    while grown := {one.pid for one in everyone if one.parent in family} - family:
+        family |= grown
+    return family

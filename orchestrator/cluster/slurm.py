@@ -6,20 +6,32 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from subprocess import CalledProcessError
 from typing import TYPE_CHECKING
 
 from db.states import ENDED_JOBS, JobState
-from orchestrator.cluster.base import Answer, AnswerKind, JobStatus, Order
+from orchestrator.cluster.accounting import Accounting, Told
+from orchestrator.cluster.base import (
+    Answer,
+    AnswerKind,
+    JobStatus,
+    KnownJob,
+    LivingJob,
+    Order,
+    Survey,
+    refused_by_files,
+)
 from orchestrator.cluster.commands import CallBudget, CommandResult, Commands
 from orchestrator.cluster.parsing import (
-    SACCT_FORMAT,
+    SINFO_FORMAT,
     SQUEUE_FORMAT,
     NamedStatus,
     job_id_of,
-    read_sacct,
+    read_sinfo,
     read_squeue,
 )
 from orchestrator.errors import ClusterError, UsageError, did_you_mean
@@ -46,7 +58,8 @@ PERMANENT = re.compile(
     r"|requested time limit is invalid|does not have access|Unable to open file",
     re.IGNORECASE,
 )
-NO_ACCOUNTING = re.compile(r"accounting storage is disabled", re.IGNORECASE)
+# More than clocks can differ where Slurm works at all: munge allows five minutes.
+CLOCKS_DIFFER = timedelta(hours=1)
 # The controller may have taken the job before the answer was lost.
 UNCLEAR = re.compile(r"timed out|zero bytes were transmitted|connection reset", re.IGNORECASE)
 
@@ -62,7 +75,7 @@ class SlurmCluster:
         self.user = user
         self.budget = CallBudget(per_minute=timing.calls_per_minute, burst=timing.calls_burst)
         self._commands = Commands(self.budget)
-        self._has_accounting = True
+        self._accounting = Accounting(self._commands, limit_seconds=timing.sacct_limit_seconds)
 
     def submit(self, order: Order) -> Answer:
         from submitit.core.utils import FailedJobError
@@ -78,7 +91,7 @@ class SlurmCluster:
         except FailedJobError as error:
             return _explain(error)
         except OSError as error:
-            return Answer(kind=AnswerKind.REFUSED, message=f"sbatch script: {error}")
+            return refused_by_files("sbatch script", error)
         if order.size == 1:
             return Answer(kind=AnswerKind.ACCEPTED, job_ids=(job_id,))
         ids = tuple(f"{job_id}_{index}" for index in range(order.size))
@@ -101,40 +114,85 @@ class SlurmCluster:
 
         return entry_command(sys.executable, self.entry, order), parameters_of(order)
 
-    def statuses(self, jobs: Mapping[str, str]) -> dict[str, JobStatus]:
+    def survey(
+        self, jobs: Mapping[str, KnownJob], *, names: Collection[str] = (), family: str = ""
+    ) -> Survey:
         queue = self._squeue()
         if queue is None:
-            return dict.fromkeys(jobs, JobStatus(state=JobState.UNKNOWN))
-        found = _matching(queue, jobs)
-        missing = {key: name for key, name in jobs.items() if key not in found}
-        ended = self._sacct(missing) if missing else []
-        # Where only one of the two commands answered, nobody denies the rest.
-        rest = JobStatus(state=JobState.UNKNOWN if ended is None else JobState.GONE)
-        found |= _matching(ended or [], missing)
-        found |= _never_split(queue, {key: jobs[key] for key in jobs if key not in found})
-        return {key: found.get(key, rest) for key in jobs}
+            unknown = JobStatus(state=JobState.UNKNOWN)
+            return Survey(statuses=dict.fromkeys(jobs, unknown), found=None)
+        return Survey(
+            statuses=self._statuses(queue, jobs, family),
+            found=self._found(queue, names),
+            living=tuple(
+                LivingJob(
+                    job_id=row.job_id, name=row.name, is_pending=row.living == JobState.PENDING
+                )
+                for row in queue
+                if row.living and family and row.name.startswith(family)
+            ),
+        )
 
-    def find(self, names: Iterable[str]) -> dict[str, dict[int, str]] | None:
-        queue = self._squeue()
-        if queue is None:
-            return None
+    def _statuses(
+        self, queue: list[NamedStatus], jobs: Mapping[str, KnownJob], family: str
+    ) -> dict[str, JobStatus]:
+        found = _matching(queue, jobs, family)
+        missing = {key: job for key, job in jobs.items() if key not in found}
+        # The queue does not say who cancelled a job.
+        riddles = {key for key, status in found.items() if _is_riddle(status, jobs[key])}
+        told = self._accounting.ask_jobs({*missing, *riddles})
+        # It may be seconds behind: what it calls running left the queue already.
+        ended = [row for row in told.rows if row.status.state in ENDED_JOBS]
+        for key, status in _matching(ended, jobs, family).items():
+            if key in missing or (key in riddles and status.state == JobState.CANCELLED):
+                found[key] = status
+        found |= _never_split(queue, {key: jobs[key] for key in jobs if key not in found})
+        for key in jobs.keys() - found.keys():
+            # Where only one of the two commands answered, nobody denies the job.
+            is_denied = key in told.answered
+            found[key] = JobStatus(state=JobState.GONE if is_denied else JobState.UNKNOWN)
+        return self._with_host_faults(found, jobs)
+
+    def _with_host_faults(
+        self, found: dict[str, JobStatus], jobs: Mapping[str, KnownJob]
+    ) -> dict[str, JobStatus]:
+        """Ask for the hosts on which jobs were cancelled before their workers began.
+
+        So looks a prolog that failed, or another fault of a node in front of a job that may not be
+        requeued: the job is CANCELLED by Slurm's own user, and the node is drained (tried: 22.05.8).
+        """
+        riddles = {
+            key: status.host
+            for key, status in found.items()
+            if status.host and _is_riddle(status, jobs[key]) and not jobs[key].is_claimed
+        }
+        if not riddles:
+            return found
+        hosts = ",".join(sorted(set(riddles.values())))
+        words = ("sinfo", "--noheader", "--Node", f"--nodes={hosts}", f"--format={SINFO_FORMAT}")
+        result = self._commands.run(*words, limit_seconds=self.timing.slurm_limit_seconds)
+        faults = read_sinfo(result.output) if result.is_ok else {}
+        return found | {
+            key: replace(found[key], host_fault=faults[host])
+            for key, host in riddles.items()
+            if host in faults
+        }
+
+    def _found(self, queue: list[NamedStatus], names: Collection[str]) -> dict[str, dict[int, str]]:
         found: dict[str, dict[int, str]] = {name: {} for name in names}
         _collect(queue, found)
         missing = [name for name, tasks in found.items() if not tasks]
-        if missing:
-            words = (f"--name={','.join(missing)}", "--starttime=now-7days")
-            rows = self._ask_sacct(*words)
-            if rows is None:
-                return {name: tasks for name, tasks in found.items() if tasks}
-            _collect(rows, found)
-        return found
+        told = self._accounting.ask_names(missing) if missing else Told()
+        _collect(told.rows, found)
+        return {name: tasks for name, tasks in found.items() if tasks or name in told.answered}
 
-    def cancel(self, job_ids: Iterable[str], *, pending_only: bool = False) -> None:
+    def cancel(self, job_ids: Iterable[str], *, pending_only: bool = False) -> bool:
         ids = sorted(job_ids)
-        if ids:
-            limit = self.timing.slurm_limit_seconds
-            options = ["--quiet", *(["--state=PENDING"] if pending_only else [])]
-            self._commands.run("scancel", *options, *ids, limit_seconds=limit)
+        if not ids:
+            return True
+        limit = self.timing.slurm_limit_seconds
+        options = ["--quiet", *(["--state=PENDING"] if pending_only else [])]
+        return self._commands.run("scancel", *options, *ids, limit_seconds=limit).is_ok
 
     def _squeue(self) -> list[NamedStatus] | None:
         """Ask for all own jobs, ended ones too while the controller remembers them (MinJobAge)."""
@@ -148,33 +206,6 @@ class SlurmCluster:
             limit_seconds=self.timing.slurm_limit_seconds,
         )
         return read_squeue(result.output) if result.is_ok else None
-
-    def _sacct(self, jobs: Mapping[str, str]) -> list[NamedStatus] | None:
-        rows = self._ask_sacct(f"--jobs={','.join(jobs)}")
-        if rows is None:
-            return None
-        # The accounting may be seconds behind: what it calls running left the queue already.
-        return [row for row in rows if row.status.state in ENDED_JOBS]
-
-    def _ask_sacct(self, *words: str) -> list[NamedStatus] | None:
-        """Ask the accounting; a site without one knows no more than its queue, and says so."""
-        if not self._has_accounting:
-            return []
-        result = self._commands.run(
-            "sacct",
-            "--allocations",
-            "--noheader",
-            "--parsable2",
-            f"--format={SACCT_FORMAT}",
-            *words,
-            limit_seconds=self.timing.sacct_limit_seconds,
-        )
-        if result.is_ok:
-            return read_sacct(result.output)
-        if NO_ACCOUNTING.search(result.errors) or shutil.which("sacct") is None:
-            self._has_accounting = False
-            return []
-        return None
 
     def partitions(self) -> list[str]:
         """Return the names of the partitions.
@@ -195,12 +226,31 @@ def _collect(rows: Iterable[NamedStatus], found: dict[str, dict[int, str]]) -> N
             found[row.name][int(index or 0)] = row.job_id
 
 
-def _matching(rows: Iterable[NamedStatus], jobs: Mapping[str, str]) -> dict[str, JobStatus]:
-    """Return the statuses of `jobs`; an older job with the same id has another name."""
-    return {row.job_id: row.status for row in rows if jobs.get(row.job_id) == row.name}
+def _matching(
+    rows: Iterable[NamedStatus], jobs: Mapping[str, KnownJob], family: str
+) -> dict[str, JobStatus]:
+    """Return the statuses of `jobs`; another job that had the same id is left out."""
+    return {
+        row.job_id: row.status
+        for row in rows
+        if row.job_id in jobs and _is_meant(row, jobs[row.job_id], family)
+    }
 
 
-def _never_split(rows: Iterable[NamedStatus], jobs: Mapping[str, str]) -> dict[str, JobStatus]:
+def _is_meant(row: NamedStatus, job: KnownJob, family: str) -> bool:
+    """Whether a row is about this job and not about one that had its id before or has it now."""
+    is_named_so = row.name == job.name if job.name else row.name.startswith(family)
+    if not is_named_so or row.submitted is None or job.not_before is None:
+        return is_named_so
+    return row.submitted >= job.not_before - CLOCKS_DIFFER
+
+
+def _is_riddle(status: JobStatus, job: KnownJob) -> bool:
+    """Whether a job was cancelled and nobody here knows by whom."""
+    return status.state == JobState.CANCELLED and not job.is_unwanted
+
+
+def _never_split(rows: Iterable[NamedStatus], jobs: Mapping[str, KnownJob]) -> dict[str, JobStatus]:
     """Return the statuses of array tasks that were cancelled before they became jobs of their own.
 
     When the last of them is cancelled by its own id, squeue prints one row for all, with the id of
@@ -208,9 +258,9 @@ def _never_split(rows: Iterable[NamedStatus], jobs: Mapping[str, str]) -> dict[s
     """
     whole = {row.name: row for row in rows if row.status.state in ENDED_JOBS}
     return {
-        key: whole[name].status
-        for key, name in jobs.items()
-        if name in whole and whole[name].job_id == key.partition("_")[0]
+        key: whole[job.name].status
+        for key, job in jobs.items()
+        if job.name in whole and whole[job.name].job_id == key.partition("_")[0]
     }
 
 

@@ -35,6 +35,8 @@ SLURM_STATES: dict[str, JobState] = {
     "CANCELLED": JobState.CANCELLED,
     "REVOKED": JobState.CANCELLED,
 }
+# Slurm has stopped the job's processes for a while: its worker cannot give a sign of life.
+HALTED = ("STOPPED", "SUSPENDED")
 # A shorter piece of a word could mean two things (CO is COMPLETED or COMPLETING or CONFIGURING).
 SHORTEST_TRUNCATION = 6
 
@@ -52,3 +54,8 @@ def job_state(word: str) -> JobState:
         return JobState.UNKNOWN
     meanings = {state for known, state in SLURM_STATES.items() if known.startswith(bare)}
     return meanings.pop() if len(meanings) == 1 else JobState.UNKNOWN
+
+
+def is_halted(word: str) -> bool:
+    """Whether Slurm itself has stopped the processes of a job in this state for a while."""
+    return word.strip().upper() in HALTED

@@ -81,10 +81,11 @@ class TokenExecutor(SlurmExecutor):  # type: ignore[misc]
     def _make_submission_command(self, submission_file_path: Path) -> list[str]:
         """Call sbatch with a time limit, its errors on standard output.
 
-        submitit would print the errors over the live view, and waits for ever.
+        submitit would print the errors over the live view, and waits for ever. sbatch hands its
+        environment on: a head in a job that was requeued must not tell its trials that they were.
         """
         limit = f"timeout --kill-after=5 {self.limit_seconds:g}"
-        script = f'exec {limit} sbatch --parsable "$0" 2>&1'
+        script = f'unset SLURM_RESTART_COUNT; exec {limit} sbatch --parsable "$0" 2>&1'
         return ["/bin/sh", "-c", script, str(submission_file_path)]
 
     @staticmethod
@@ -109,7 +110,8 @@ def parameters_of(order: Order) -> dict[str, Any]:
         # In a file name Slurm reads %% as one % (sbatch(1), "filename pattern").
         "output": f"{str(order.run_dir).replace('%', '%%')}/{pattern}",
         "signal": f"B:USR2@{WARNING_SECONDS}",
-        "no-requeue": True,
+        # The site's default may be either. submitit lets each run of a job append to its log.
+        "requeue" if wanted.requeue else "no-requeue": True,
     }
     if wanted.reservation:
         additional["reservation"] = wanted.reservation
@@ -140,6 +142,7 @@ def entry_command(python: str, entry: Path, order: Order) -> str:
 
     `exec` matters: the warning signal goes to the batch shell, and bash without a trap dies of it.
     `-S` leaves site-packages out, since a worker that reports through the spool needs none of it.
+    `-X utf8`: paths and programs are the same bytes whatever the locale of a node is.
     """
-    words = [python, "-I", "-S", str(entry), str(order.run_dir), order.token]
+    words = [python, "-I", "-S", "-X", "utf8", str(entry), str(order.run_dir), order.token]
     return "exec " + " ".join(shlex.quote(word) for word in words)

@@ -36,9 +36,10 @@ def judge_report(
     success, as only the scheduler knows who asked for it.
     """
     if end["cause"] == "NOT_STARTED":
-        # A worker that knows only its place in the submission could not claim its attempt; one
-        # that claimed it and could not start its program sits on a host that lacks something.
-        kind = FailureClass.NO_DATABASE if "submission_token" in end else FailureClass.NODE
+        # A worker that knows only its place in the submission could not claim its attempt, or would
+        # not: then, and if it claimed it and could not start its program, its host lacks something.
+        is_unclaimed = "submission_token" in end and not end.get("is_unfit")
+        kind = FailureClass.NO_DATABASE if is_unclaimed else FailureClass.NODE
         return Failure(kind=kind, message=_first(end["problems"]))
     if end["cause"] == "TIMEOUT":
         seconds = end["measured"]["wall_seconds"]
@@ -89,7 +90,15 @@ _BY_STATE = {
 }
 
 
-def judge_job(state: JobState, word: str, *, was_claimed: bool, was_told: bool) -> Failure:
+def judge_job(
+    state: JobState,
+    word: str,
+    *,
+    was_claimed: bool,
+    was_told: bool,
+    was_warned: bool = False,
+    was_interrupted: bool = False,
+) -> Failure:
     """Return why a job that ended gave no result.
 
     Args:
@@ -97,16 +106,31 @@ def judge_job(state: JobState, word: str, *, was_claimed: bool, was_told: bool) 
         word: The same in the scheduler's own word.
         was_claimed: Whether a worker had started the attempt.
         was_told: Whether the worker reported that it was told to stop.
+        was_warned: Whether that was Slurm's warning, which comes before the time limit and, at some
+            sites, before a job has to make room.
+        was_interrupted: Whether that was a signal that only persons send.
     """
     said = f" ({word})" if word else ""
     if state in _BY_STATE:
         kind, message = _BY_STATE[state]
         return Failure(kind=kind, message=f"{message}{said}")
+    if was_warned:
+        message = f"its job was so near its time limit that Slurm warned it{said}"
+        return Failure(kind=FailureClass.TIMEOUT, message=message)
     if was_told:
-        message = f"its worker was told to stop by somebody{said}"
-        return Failure(kind=FailureClass.CANCELLED, message=message)
+        return _told(said, was_interrupted=was_interrupted)
     if state == JobState.FAILED and not was_claimed:
         return Failure(kind=FailureClass.NODE, message=f"its job failed before it began{said}")
     if state == JobState.GONE:
         return Failure(kind=FailureClass.LOST, message="its job is gone and left no report")
     return Failure(kind=FailureClass.LOST, message=f"its job ended without a report{said}")
+
+
+def _told(said: str, *, was_interrupted: bool) -> Failure:
+    """Judge a worker that was told to stop and whose scheduler does not say why."""
+    if was_interrupted:
+        message = f"its worker was interrupted by somebody{said}"
+        return Failure(kind=FailureClass.CANCELLED, message=message)
+    # As when a machine is shut down: a scheduler that was asked for the end would say so.
+    message = f"its worker was told to stop, and nobody is known to have cancelled its job{said}"
+    return Failure(kind=FailureClass.LOST, message=message)

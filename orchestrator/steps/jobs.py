@@ -6,8 +6,13 @@ ended, and a job that is gone is believed to be gone only when it was denied twi
 
 from __future__ import annotations
 
+import os
+import re
 import time
+from pathlib import Path
+from signal import SIGINT, SIGQUIT, SIGUSR2
 
+from db.records import EndPayload
 from db.states import ENDED_JOBS, AttemptState, FailureClass, JobState
 from orchestrator.cluster.base import JobStatus
 from orchestrator.health.failures import Failure, judge_job
@@ -22,21 +27,46 @@ DENIALS = 2
 CLEAR_GRACE_SECONDS = 5.0
 LOCAL_GRACE_SECONDS = 1.0
 TOLD_TO_STOP = "Headway was told to stop it"
+# What squeue says of a cancelled job; sacct adds who it was.
+_BY_SOMEBODY = "CANCELLED"
+# A job that had a node and no worker yet, and that nobody but root or nobody known has cancelled:
+# its launch failed, and slurmd ended it in the only way that --no-requeue leaves (tried: 22.05.8, a
+# slurmd that was away for longer than MessageTimeout; the node is in use again a moment later).
+_BY_ITS_NODE = frozenset({_BY_SOMEBODY, "CANCELLED by root"})
+# Ends that say nothing about why.
+_BY_THEMSELVES = frozenset({JobState.FAILED, JobState.COMPLETED, JobState.GONE})
+_MEMORY = re.compile(
+    rb"^slurmstepd[^\n]*(exceeded [^\n]*memory limit|oom.kill)", re.IGNORECASE | re.MULTILINE
+)
+_TAIL_BYTES = 16 * 1024
 
 
 def follow(ledger: Ledger, poll: Poll) -> None:
     """Take note of what the scheduler says of each job."""
     moment = time.monotonic()
     for attempt in ledger.attempts.values():
-        status = poll.statuses.get(attempt.job_id or "")
+        status = poll.statuses.get(attempt.job_id) if attempt.job_id else _by_name(attempt, poll)
         if status is None or status.state == JobState.UNKNOWN:
             continue
         attempt.job = status
         attempt.denials = attempt.denials + 1 if status.state == JobState.GONE else 0
+        is_back = status.state == JobState.PENDING and attempt.state == AttemptState.STARTED
+        attempt.returns = attempt.returns + 1 if is_back else 0
         if status.state in {JobState.PENDING, JobState.RUNNING}:
             attempt.ended_since = None
         elif attempt.ended_since is None:
             attempt.ended_since = moment
+
+
+def _by_name(attempt: OpenAttempt, poll: Poll) -> JobStatus | None:
+    """Return GONE if a worker once had an attempt, nobody heard its job id, and no job has its name.
+
+    None says nothing: it may still wait for its worker.
+    """
+    tasks = None if poll.found is None else poll.found.get(attempt.job_name)
+    is_claimed = attempt.is_taken or attempt.state == AttemptState.STARTED
+    is_denied = is_claimed and tasks is not None and attempt.array_index not in tasks
+    return JobStatus(state=JobState.GONE) if is_denied else None
 
 
 def find_overdue(ledger: Ledger, spec: ExperimentSpec) -> list[OpenAttempt]:
@@ -60,19 +90,47 @@ def _grace(job: JobStatus, spec: ExperimentSpec) -> float:
     return spec.timing.spool_grace_seconds if by_itself else CLEAR_GRACE_SECONDS
 
 
-def why_ended(attempt: OpenAttempt, job: JobStatus) -> Failure:
-    """Return why an attempt whose job ended left no report."""
+def why_ended(attempt: OpenAttempt, job: JobStatus, *, log: Path | None = None) -> Failure:
+    """Return why an attempt whose job ended left no report; `log` is its log."""
     if attempt.is_cancelled:
         return Failure(kind=FailureClass.CANCELLED, message=TOLD_TO_STOP)
     was_claimed = attempt.state == AttemptState.STARTED
+    if job.state in _BY_THEMSELVES and log is not None and _speaks_of_memory(log):
+        message = f"Slurm killed its job for its memory ({job.word}, as its log says)"
+        return Failure(kind=FailureClass.OUT_OF_MEMORY, message=message)
+    if attempt.is_withdrawn and was_claimed and job.state == JobState.CANCELLED:
+        # Its job had been requeued and waited: no fault of its trial, which a resume tries again.
+        return Failure(kind=FailureClass.PREEMPTED, message=TOLD_TO_STOP)
+    if job.host_fault and job.state == JobState.CANCELLED and not was_claimed:
+        message = f"Slurm took {job.host} out before its job could begin ({job.host_fault})"
+        return Failure(kind=FailureClass.NODE, message=message)
+    if job.word in _BY_ITS_NODE and job.host and not was_claimed:
+        message = f"{job.host} could not start its job, which was cancelled then ({job.word})"
+        return Failure(kind=FailureClass.NODE, message=message)
     return judge_job(job.state, job.word, was_claimed=was_claimed, was_told=False)
 
 
-def why_told(attempt: OpenAttempt | None) -> Failure | None:
+def _speaks_of_memory(log: Path) -> bool:
+    """Whether Slurm wrote into a job's log that it killed it for its memory.
+
+    Where the accounting's poll does it and not the kernel (OverMemoryKill), the state of the job
+    says FAILED (tried: 22.05.8).
+    """
+    try:
+        with log.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - _TAIL_BYTES))
+            return _MEMORY.search(file.read()) is not None
+    except OSError:
+        return False
+
+
+def why_told(attempt: OpenAttempt | None, end: EndPayload) -> Failure | None:
     """Return why a worker was told to stop; None while the scheduler has not said it.
 
     Args:
         attempt: Its attempt; None if it had already been given up.
+        end: What the worker reported.
     """
     if attempt is None or attempt.is_cancelled:
         return Failure(kind=FailureClass.CANCELLED, message=TOLD_TO_STOP)
@@ -80,4 +138,15 @@ def why_told(attempt: OpenAttempt | None) -> Failure | None:
         return None
     if attempt.job.state not in ENDED_JOBS and attempt.denials < DENIALS:
         return None
-    return judge_job(attempt.job.state, attempt.job.word, was_claimed=True, was_told=True)
+    is_young = time.monotonic() - attempt.ended_since < CLEAR_GRACE_SECONDS
+    if attempt.job.word == _BY_SOMEBODY and is_young:
+        return None  # the accounting may still tell who it was
+    told_by = end.get("told_by")
+    return judge_job(
+        attempt.job.state,
+        attempt.job.word,
+        was_claimed=True,
+        was_told=True,
+        was_warned=told_by == SIGUSR2,
+        was_interrupted=told_by in {SIGINT, SIGQUIT},
+    )

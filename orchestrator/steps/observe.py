@@ -6,14 +6,16 @@ Nothing is decided or written here. Jobs are asked for in a thread, as the answe
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from db.states import SubmissionState
-from orchestrator.cluster.base import Cluster, JobStatus
+from db.sql.store import now
+from db.states import AttemptState, SubmissionState
+from orchestrator.cluster.base import Cluster, JobStatus, KnownJob, LivingJob
 from orchestrator.spec.experiment import Timing
-from orchestrator.steps.ledger import Ledger
+from orchestrator.steps.ledger import Ledger, OpenAttempt
 from orchestrator.steps.mailbox import Mail, Mailbox
 
 # The controller spends at most this share of its time on our status calls.
@@ -31,11 +33,15 @@ class Poll:
         statuses: What it says of the jobs whose ids are known, by id.
         found: Jobs of unclear submissions by job name; None if it did not answer.
         seconds: How long it took.
+        began_at: When it was asked; what it says may be as old as that.
+        living: All own jobs of the experiment's name that wait or run.
     """
 
     statuses: dict[str, JobStatus]
     found: dict[str, dict[int, str]] | None
     seconds: float
+    began_at: datetime
+    living: tuple[LivingJob, ...] = ()
 
 
 @dataclass
@@ -58,7 +64,9 @@ class Observer:
         timing: Timing,
         threads: Executor,
         wake: Callable[[], None],
+        unwanted: Callable[[], Mapping[str, KnownJob]],
     ) -> None:
+        self._unwanted = unwanted
         self._ledger = ledger
         self._cluster = cluster
         self._mailbox = mailbox
@@ -94,7 +102,9 @@ class Observer:
             self._next_poll = time.monotonic() + self._interval(poll.seconds)
             return poll
         if time.monotonic() >= self._next_poll:
-            jobs = {a.job_id: a.job_name for a in self._ledger.attempts.values() if a.job_id}
+            attempts = self._ledger.attempts.values()
+            jobs = {attempt.job_id: known_job(attempt) for attempt in attempts if attempt.job_id}
+            jobs |= self._unwanted()
             names = [
                 submission.job_name
                 for submission in self._ledger.submissions.values()
@@ -105,14 +115,29 @@ class Observer:
                 self._asked.add_done_callback(lambda _: self._wake())
         return None
 
-    def _poll(self, jobs: dict[str, str], names: list[str]) -> Poll:
-        began = time.monotonic()
-        statuses = self._cluster.statuses(jobs) if jobs else {}
-        found = self._cluster.find(names) if names else {}
-        return Poll(statuses=statuses, found=found, seconds=time.monotonic() - began)
+    def _poll(self, jobs: dict[str, KnownJob], names: list[str]) -> Poll:
+        began, began_at = time.monotonic(), now()
+        seen = self._cluster.survey(jobs, names=names, family=self._ledger.family)
+        return Poll(
+            statuses=seen.statuses,
+            found=seen.found,
+            seconds=time.monotonic() - began,
+            began_at=began_at,
+            living=seen.living,
+        )
 
     def _interval(self, seconds: float) -> float:
         if self._cluster.name == "local":
             return LOCAL_POLL_SECONDS
         slow = max(seconds / CONTROLLER_SHARE, self._cluster.pause_seconds())
         return min(max(self._timing.poll_min_seconds, slow), self._timing.poll_max_seconds)
+
+
+def known_job(attempt: OpenAttempt) -> KnownJob:
+    """Return what a row of the scheduler has to say to be about the job of an attempt."""
+    return KnownJob(
+        name=attempt.job_name,
+        not_before=attempt.submitted_after,
+        is_claimed=attempt.state == AttemptState.STARTED,
+        is_unwanted=attempt.is_cancelled or attempt.is_withdrawn,
+    )

@@ -1,5 +1,8 @@
 """Fourth step of a tick: fill free slots, and follow what becomes of each submission.
 
+What sbatch answered is stored by `answers`, unclear ends are followed by `searches`, jobs that
+nobody waits for are found by `ghosts` and ended by `cancelling`.
+
 The order on disk is what makes it safe: submission and attempts are committed, then the
 assignments are written, then the scheduler is called. Wherever the head dies, the token in the
 job's name tells what happened.
@@ -7,6 +10,7 @@ job's name tells what happened.
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -14,34 +18,22 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 
 from db.records import Assignment
-from db.sql import attempts, events, trials
-from db.sql.attempts import End, NewAttempt
-from db.sql.store import Store, Transaction
-from db.states import (
-    OPEN_SUBMISSIONS,
-    AttemptState,
-    EventKind,
-    FailureClass,
-    SubmissionState,
-    TrialStatus,
-)
-from orchestrator.cluster.base import Answer, AnswerKind, Cluster, Order
-from orchestrator.errors import ClusterError
+from db.sql import attempts, trials
+from db.sql.attempts import NewAttempt
+from db.sql.store import Store, now
+from db.states import AttemptState, SubmissionState, TrialStatus
+from orchestrator.cluster.base import Answer, AnswerKind, Cluster, Order, refused_by_files
 from orchestrator.spec.experiment import ExperimentSpec
+from orchestrator.steps.answers import Answers
+from orchestrator.steps.cancelling import Canceller
+from orchestrator.steps.docket import Note
+from orchestrator.steps.ghosts import Ghosts
 from orchestrator.steps.ledger import Ledger, OpenAttempt, OpenSubmission, OpenTrial
 from orchestrator.steps.mailbox import Mailbox
 from orchestrator.steps.observe import Poll
-from orchestrator.steps.settle import Note
+from orchestrator.steps.refusals import Refusals
+from orchestrator.steps.searches import Searches
 
-# An unclear submission whose job nobody can find is given up after this many searches and seconds:
-# an sbatch that was cut off may still be on its way through a slow controller.
-SEARCHES = 2
-SEARCH_SECONDS = 60.0
-LOCAL_SEARCH_SECONDS = 2.0
-# Refusals that can pass are repeated with growing pauses for half an hour.
-FIRST_PAUSE_SECONDS = 2.0
-LONGEST_PAUSE_SECONDS = 60.0
-PATIENCE_SECONDS = 1800.0
 # Slurm's default MaxArraySize is 1001, and its highest index is one less than that.
 LARGEST_ARRAY = 1000
 _STAGEABLE = (TrialStatus.CANDIDATE, TrialStatus.STAGED, TrialStatus.RUNNING)
@@ -62,6 +54,7 @@ class Submitter:
         threads: Executor,
         wake: Callable[[], None],
         note: Note,
+        canceller: Canceller,
     ) -> None:
         self._store = store
         self._ledger = ledger
@@ -73,10 +66,12 @@ class Submitter:
         self._wake = wake
         self._note = note
         self._called: dict[str, Future[Answer]] = {}
-        self._last_call = -LONGEST_PAUSE_SECONDS
-        self._pause = 0.0
-        self._pause_until = 0.0
-        self._refused_since: float | None = None
+        self._last_call = -math.inf
+        self._refusals = Refusals(note)
+        self._canceller = canceller
+        self._answers = Answers(store=store, ledger=ledger, mailbox=mailbox, note=note)
+        self._searches = Searches(ledger=ledger, spec=spec, answers=self._answers)
+        self._ghosts = Ghosts(store=store, ledger=ledger, canceller=canceller, note=note)
 
     @property
     def in_flight(self) -> set[str]:
@@ -91,25 +86,32 @@ class Submitter:
         """Store answers that came, and submit what is ready.
 
         Args:
-            poll: What the scheduler said, to find unclear submissions in.
+            poll: What the scheduler said: unclear submissions are looked for in it, jobs that
+                nobody waits for, and whether those that are to end have ended.
             accept_new: Whether waiting trials may be submitted.
 
         Raises:
             ClusterError: The scheduler will never take these jobs, or took none for half an hour.
         """
         self._take_answers()
+        self._searches.search(poll)
         if poll is not None:
-            self._search(poll)
+            self._ghosts.look(poll)
+        self._canceller.follow(poll)
         ready = min(self.free_slots(), len(self._ledger.waiting), LARGEST_ARRAY)
         # One call at a time: what gets ready meanwhile goes together as one array.
         if accept_new and ready > 0 and not self._called and self.seconds_to_submit() <= 0:
             self._plan(ready)
 
+    def adopt(self) -> None:
+        """Doubt every submission that an earlier head left behind without an answer."""
+        self._searches.adopt()
+
     def seconds_to_submit(self) -> float:
         """How long the next call should wait, to spare the scheduler."""
         moment = time.monotonic()
         polite = self._last_call + self._cluster.pause_seconds() - moment
-        return max(0.0, polite, self._pause_until - moment)
+        return max(0.0, polite, self._refusals.until - moment)
 
     # A new submission
 
@@ -145,7 +147,7 @@ class Submitter:
         self, submission_id: int, token: str, planned: list[tuple[int, NewAttempt]]
     ) -> OpenSubmission:
         """Follow a committed plan in the ledger."""
-        ledger = self._ledger
+        ledger, moment = self._ledger, now()
         submission = OpenSubmission(
             id=submission_id,
             token=token,
@@ -167,6 +169,8 @@ class Submitter:
                 submission_id=submission_id,
                 job_name=submission.job_name,
                 array_index=attempt.array_index,
+                submitted_after=moment,
+                log_path=attempt.log_path,
             )
         return submission
 
@@ -209,7 +213,7 @@ class Submitter:
             try:
                 self._mailbox.offer(order.token, offers)
             except OSError as error:
-                return Answer(kind=AnswerKind.REFUSED, message=f"run folder: {error}")
+                return refused_by_files("run folder", error)
         return self._cluster.submit(order)
 
     # Answers
@@ -219,8 +223,9 @@ class Submitter:
         ended = [token for token, future in self._called.items() if future.done()]
         for token in ended:
             submission = self._find(token)
+            answer = self._called[token].result()
             if submission is not None:
-                self._store_answer(submission, self._called[token].result())
+                self._store_answer(submission, answer)
                 submission.is_in_flight = False
             del self._called[token]
 
@@ -230,150 +235,10 @@ class Submitter:
 
     def _store_answer(self, submission: OpenSubmission, answer: Answer) -> None:
         if answer.kind == AnswerKind.ACCEPTED:
-            self._refused_since, self._pause = None, 0.0
-            self._accept(submission, dict(enumerate(answer.job_ids)))
+            self._answers.accept(submission, dict(enumerate(answer.job_ids)))
+            self._refusals.end()
         elif answer.kind == AnswerKind.UNCLEAR:
-            self._doubt(submission, answer.message)
+            self._answers.doubt(submission, answer.message)
         else:
-            self._refuse(submission, answer)
-
-    def _accept(self, submission: OpenSubmission, tasks: dict[int, str]) -> None:
-        """Note the job of a submission; `tasks` may lack those that ended long ago."""
-        mine = [self._ledger.attempts.get(key) for key in submission.attempt_ids]
-        array_job = next(iter(tasks.values())).partition("_")[0]
-        jobs = {
-            attempt.id: tasks.get(attempt.array_index, f"{array_job}_{attempt.array_index}")
-            for attempt in mine
-            if attempt is not None
-        }
-        with self._store.write() as connection:
-            state = SubmissionState.ACCEPTED
-            attempts.answer(
-                connection, submission.id, state, expected=OPEN_SUBMISSIONS, job_id=array_job
-            )
-            attempts.submitted(connection, jobs)
-            if submission.state == SubmissionState.UNCLEAR:
-                self._log(connection, submission, state, f"found as job {array_job}")
-        for attempt in mine:
-            if attempt is not None:
-                attempt.job_id = jobs[attempt.id]
-                if attempt.state == AttemptState.PLANNED:
-                    attempt.state = AttemptState.SUBMITTED
-        self._ledger.submissions.pop(submission.id, None)
-        self._note("submitted", level="debug", job=array_job, attempts=len(jobs))
-
-    def _doubt(self, submission: OpenSubmission, message: str) -> None:
-        """Nobody knows whether the job exists: look for its name before anything else."""
-        with self._store.write() as connection:
-            state = SubmissionState.UNCLEAR
-            expected = (SubmissionState.PREPARED,)
-            attempts.answer(connection, submission.id, state, expected=expected, message=message)
-            self._log(connection, submission, state, message)
-        submission.state = SubmissionState.UNCLEAR
-        submission.since = time.monotonic()
-        self._note("submission unclear", level="warning", job=submission.job_name, why=message)
-
-    def _refuse(self, submission: OpenSubmission, answer: Answer) -> None:
-        """No job exists: the trials wait again, under new tokens."""
-        self._withdraw(submission, SubmissionState.REFUSED, answer.message)
-        if answer.permanent:
-            raise ClusterError(
-                f"the scheduler refuses these jobs: {_last_line(answer.message)}",
-                "Change the request and go on with `headway resume`.",
-            )
-        moment = time.monotonic()
-        self._refused_since = self._refused_since or moment
-        if moment - self._refused_since > PATIENCE_SECONDS:
-            raise ClusterError(
-                f"the scheduler took no job for half an hour: {_last_line(answer.message)}",
-                "Go on with `headway resume` when it does.",
-            )
-        self._pause = min(max(FIRST_PAUSE_SECONDS, 2 * self._pause), LONGEST_PAUSE_SECONDS)
-        self._pause_until = moment + self._pause
-        self._note("submission refused", level="warning", why=answer.message, again_in=self._pause)
-
-    def _withdraw(self, submission: OpenSubmission, state: SubmissionState, why: str) -> None:
-        """End the attempts of a submission that has no job; their trials try again.
-
-        Assignments are taken back first: a job that appears after all then finds none.
-        """
-        how = End(
-            state=AttemptState.CANCELLED,
-            failure_message=why,
-            failure_class=FailureClass.SUBMIT,
-        )
-        withdrawn = [key for key in submission.attempt_ids if self._take_back(key)]
-        with self._store.write() as connection:
-            expected = OPEN_SUBMISSIONS
-            attempts.answer(connection, submission.id, state, expected=expected, message=why)
-            # A worker that claimed its attempt meanwhile proves that there is a job after all.
-            again = [
-                key
-                for key in withdrawn
-                if attempts.end(connection, key, how, expected=(AttemptState.PLANNED,))
-            ]
-            self._log(connection, submission, state, why)
-        self._ledger.submissions.pop(submission.id, None)
-        for key in reversed(again):
-            attempt = self._ledger.attempts.pop(key, None)
-            if attempt is not None:
-                self._ledger.trials[attempt.trial_id].failures.append(FailureClass.SUBMIT)
-                self._ledger.waiting.appendleft(attempt.trial_id)
-
-    def _log(
-        self,
-        connection: Transaction,
-        submission: OpenSubmission,
-        state: SubmissionState,
-        message: str,
-    ) -> None:
-        """Write down what became of a call that was not simply accepted."""
-        payload = {
-            "token": submission.token,
-            "state": state,
-            "message": message,
-            "attempts": submission.attempt_ids,
-        }
-        row = events.row(self._store.experiment_id, EventKind.SUBMISSION, payload)
-        events.append(connection, [row])
-
-    def _take_back(self, attempt_id: int) -> bool:
-        """Whether nobody can claim an attempt through the spool any more."""
-        attempt = self._ledger.attempts.get(attempt_id)
-        if attempt is None or self._mailbox is None:
-            return attempt is not None
-        return self._mailbox.withdraw(attempt)
-
-    # Unclear submissions
-
-    def adopt(self) -> None:
-        """Doubt every submission that an earlier head left behind without an answer."""
-        for submission in list(self._ledger.submissions.values()):
-            is_left = submission.state == SubmissionState.PREPARED
-            if is_left and not submission.is_in_flight:
-                self._doubt(submission, "the head ended before sbatch had answered")
-            submission.since = submission.since or time.monotonic()
-
-    def _search(self, poll: Poll) -> None:
-        """Look for the jobs of unclear submissions in what the scheduler said."""
-        if poll.found is None:
-            return
-        for submission in list(self._ledger.submissions.values()):
-            if submission.job_name not in poll.found:
-                continue
-            tasks = poll.found[submission.job_name]
-            if tasks:
-                self._accept(submission, tasks)
-                continue
-            submission.denials += 1
-            waited = time.monotonic() - submission.since
-            is_local = self._spec.executor == "local"
-            patience = LOCAL_SEARCH_SECONDS if is_local else SEARCH_SECONDS
-            if submission.denials >= SEARCHES and waited >= patience:
-                why = "no job of this name was found"
-                self._withdraw(submission, SubmissionState.REFUSED, why)
-
-
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "no reason given"
+            self._answers.withdraw(submission, answer.message)
+            self._refusals.take(answer, is_alone=not self._ledger.attempts)

@@ -49,6 +49,12 @@ M, L, X = FailureClass.OUT_OF_MEMORY, FailureClass.LOST, FailureClass.PREEMPTED
             FailureClass.NODE,
             "no folder /data",
         ),
+        (
+            {"cause": "NOT_STARTED", "problems": ["Python 3.9"], "submission_token": "t"}
+            | {"is_unfit": True},
+            FailureClass.NODE,
+            "Python 3.9",
+        ),
         ({"cause": "TERMINATED", "exit_code": 143}, P, "exit code 143"),
     ],
 )
@@ -103,13 +109,13 @@ def test_a_kill_is_one_for_memory_only_near_the_limit(
         (JobState.CANCELLED, False, False, FailureClass.CANCELLED),
         (JobState.FAILED, False, False, FailureClass.NODE),
         (JobState.FAILED, True, False, L),
-        (JobState.FAILED, True, True, FailureClass.CANCELLED),
+        (JobState.FAILED, True, True, L),
         (JobState.COMPLETED, True, False, L),
         (JobState.COMPLETED, False, False, L),
-        (JobState.COMPLETED, True, True, FailureClass.CANCELLED),
+        (JobState.COMPLETED, True, True, L),
         (JobState.GONE, True, False, L),
         (JobState.GONE, False, False, L),
-        (JobState.GONE, True, True, FailureClass.CANCELLED),
+        (JobState.GONE, True, True, L),
     ],
 )
 def test_a_job_that_ended_without_a_result_has_a_class(
@@ -170,3 +176,14 @@ def test_what_was_cancelled_is_abandoned_and_all_else_has_failed() -> None:
 def test_a_signal_has_a_name() -> None:
     assert signal_name(9) == "SIGKILL"
     assert signal_name(250) == "signal 250"
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [(JobState.COMPLETED, T), (JobState.TIMEOUT, T), (JobState.PREEMPTED, X)],
+)
+def test_a_job_that_slurm_has_warned_was_too_slow_unless_it_had_to_make_room(
+    state: JobState, kind: FailureClass
+) -> None:
+    failure = judge_job(state, "", was_claimed=True, was_told=True, was_warned=True)
+    assert failure.kind == kind

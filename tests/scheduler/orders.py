@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from db.states import JobState
-from orchestrator.cluster.base import Answer, AnswerKind, Cluster, JobStatus, Order
+from orchestrator.cluster.base import Answer, AnswerKind, Cluster, JobStatus, KnownJob, Order
 from orchestrator.spec.experiment import Timing
 from orchestrator.spec.resources import Resources
 
@@ -30,6 +30,17 @@ def new_order(run_dir: Path, *, size: int = 1, resources: Resources | None = Non
         run_dir=run_dir,
         log_pattern=f"logs/{token}_{{index}}.log",
     )
+
+
+def statuses(cluster: Cluster, jobs: Mapping[str, str]) -> dict[str, JobStatus]:
+    """What is known of jobs, by id; given are their names by id."""
+    known = {job_id: KnownJob(name=name) for job_id, name in jobs.items()}
+    return cluster.survey(known).statuses
+
+
+def find(cluster: Cluster, names: Iterable[str]) -> dict[str, dict[int, str]] | None:
+    """Look for jobs by their names."""
+    return cluster.survey({}, names=list(names)).found
 
 
 @dataclass
@@ -62,7 +73,7 @@ class Jobs:
         names = {job_id: self.submitted[job_id] for job_id in states}
         end = time.monotonic() + seconds
         while True:
-            found = self.cluster.statuses(names)
+            found = statuses(self.cluster, names)
             if {key: status.state for key, status in found.items()} == states:
                 return found
             assert time.monotonic() < end, f"{found} instead of {states}"
@@ -72,5 +83,7 @@ class Jobs:
         """Leave nothing behind, so that the next test has all nodes."""
         self.cluster.cancel(self.submitted)
         waiting = {JobState.PENDING, JobState.RUNNING}
-        while waiting & {status.state for status in self.cluster.statuses(self.submitted).values()}:
+        while waiting & {
+            status.state for status in statuses(self.cluster, self.submitted).values()
+        }:
             time.sleep(0.05)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import getpass
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from db.states import ENDED_JOBS, JobState
-from orchestrator.cluster.base import Cluster
-from orchestrator.cluster.local import LocalCluster
+from orchestrator.cluster import local
+from orchestrator.cluster.base import AnswerKind, Cluster
+from orchestrator.cluster.local import LocalCluster, process_start
 from orchestrator.cluster.slurm import SlurmCluster
 from orchestrator.spec.resources import Resources
 from tests.cluster.slurm import PrivateSlurm
 from tests.main_job.runs import wait_until
-from tests.scheduler.orders import ENTRY, TIMING, Jobs, new_order
+from tests.scheduler.orders import ENTRY, TIMING, Jobs, find, new_order, statuses
 
 KINDS = ["local", pytest.param("slurm", marks=pytest.mark.slurm)]
 
@@ -76,12 +78,12 @@ class TestCluster:
             nobody.name: {},
         }
         # A process has its command line a moment after it has started.
-        wait_until(lambda: jobs.make().find(names) == wanted)
+        wait_until(lambda: find(jobs.make(), names) == wanted)
 
     def test_an_object_that_never_saw_a_job_knows_that_it_runs(self, jobs: Jobs) -> None:
         _, answer = jobs.submit()
         jobs.wait_for({answer.job_ids[0]: JobState.RUNNING})
-        found = jobs.make().statuses(jobs.submitted)
+        found = statuses(jobs.make(), jobs.submitted)
         assert found[answer.job_ids[0]].state == JobState.RUNNING
 
     def test_cancelling_ends_the_named_tasks_only(self, jobs: Jobs) -> None:
@@ -92,7 +94,7 @@ class TestCluster:
         names = {job_id: jobs.submitted[job_id] for job_id in ended}
         patience = time.monotonic() + 30
         while not all(
-            status.state in ENDED_JOBS for status in jobs.cluster.statuses(names).values()
+            status.state in ENDED_JOBS for status in statuses(jobs.cluster, names).values()
         ):
             assert time.monotonic() < patience
             time.sleep(0.1)
@@ -121,8 +123,73 @@ class TestCluster:
         text = jobs.cluster.script(order)
         assert order.token in text
         assert str(ENTRY) in text
-        assert jobs.cluster.find([order.name]) == {order.name: {}}
+        assert find(jobs.cluster, [order.name]) == {order.name: {}}
         assert jobs.cluster.pause_seconds() == 0
+
+
+class TestLocal:
+    def test_a_process_that_ignores_being_told_is_killed_with_all_that_it_started(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        entry = tmp_path / "stubborn.py"
+        entry.write_text(STUBBORN)
+        cluster = LocalCluster(entry=entry)
+        run = tmp_path / "run"
+        (job_id,) = cluster.submit(new_order(run)).job_ids
+        wait_until(lambda: len(list(run.glob("pid-*"))) == 3)
+        pids = [int(path.name.partition("-")[2]) for path in run.glob("pid-*")]
+        cluster.cancel([job_id])
+        cluster.cancel([job_id])
+        time.sleep(0.5)
+        assert all(process_start(pid) for pid in pids), "it has its time"
+        monkeypatch.setattr(local, "KILL_SECONDS", 0.0)
+        cluster.cancel([job_id], pending_only=True)
+        assert all(process_start(pid) for pid in pids)
+        cluster.cancel([job_id])
+        wait_until(lambda: not any(process_start(pid) for pid in pids))
+        assert statuses(cluster, {job_id: "hw"})[job_id].state == JobState.FAILED
+
+    def test_a_program_with_the_rights_of_another_user_ends_no_head(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        cluster = LocalCluster(entry=ENTRY)
+        (job_id,) = cluster.submit(new_order(tmp_path)).job_ids
+
+        def refuse(pid: int, number: int) -> None:
+            raise PermissionError(1, "Operation not permitted")  # root may signal everybody
+
+        with monkeypatch.context() as patched:
+            patched.setattr("os.kill", refuse)
+            patched.setattr(local, "KILL_SECONDS", 0.0)
+            assert cluster.cancel([job_id])
+        cluster.cancel([job_id])
+        wait_until(lambda: statuses(cluster, {job_id: "hw"})[job_id].state == JobState.FAILED)
+
+    def test_where_no_process_can_be_started_there_is_no_job(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sys.executable", str(tmp_path / "gone"))
+        answer = LocalCluster(entry=ENTRY).submit(new_order(tmp_path))
+        assert (answer.kind, answer.no_room) == (AnswerKind.REFUSED, False)
+        assert "No such file" in answer.message
+
+
+# A worker, a program in a group of its own, and a daemon of that program, none of which can be
+# asked to end.
+STUBBORN = """
+import os, signal, sys, time
+def stay():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    open(os.path.join(sys.argv[1], f"pid-{os.getpid()}"), "w").close()
+    time.sleep(120)
+if os.fork() == 0:
+    os.setpgid(0, 0)
+    if os.fork() == 0:
+        os.setsid()
+        stay()
+    stay()
+stay()
+"""
 
 
 @pytest.mark.slurm
@@ -170,7 +237,7 @@ class TestSlurm:
         monkeypatch.setenv("PATH", f"{_forgetful(tmp_path)}:{_path()}")
         found = jobs.wait_for({answer.job_ids[0]: JobState.FAILED})
         assert found[answer.job_ids[0]].exit_code == 5
-        assert jobs.cluster.find([order.name]) == {order.name: {0: answer.job_ids[0]}}
+        assert find(jobs.cluster, [order.name]) == {order.name: {0: answer.job_ids[0]}}
 
     def test_a_controller_that_does_not_answer_leaves_everything_unknown(
         self, jobs: Jobs, slurm_cluster: PrivateSlurm
@@ -182,9 +249,9 @@ class TestSlurm:
         slurm_cluster.freeze_controller()
         try:
             names = {answer.job_ids[0]: jobs.submitted[answer.job_ids[0]]}
-            (status,) = impatient.statuses(names).values()
+            (status,) = statuses(impatient, names).values()
             assert status.state == JobState.UNKNOWN
-            assert impatient.find(names.values()) is None
+            assert find(impatient, names.values()) is None
         finally:
             slurm_cluster.thaw_controller()
         jobs.wait_for({answer.job_ids[0]: JobState.RUNNING})
@@ -194,8 +261,9 @@ class TestSlurm:
         assert jobs.cluster.partitions() == ["alpha", "beta"]
 
     def test_live_answers_have_the_shape_of_the_recorded_ones(
-        self, jobs: Jobs, slurm_cluster: PrivateSlurm
+        self, jobs: Jobs, slurm_cluster: PrivateSlurm, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setenv("SLURM_TIME_FORMAT", "%s")
         from orchestrator.cluster.parsing import (
             SACCT_FORMAT,
             SQUEUE_FORMAT,
@@ -214,11 +282,16 @@ class TestSlurm:
             # It is told of jobs seconds later.
             assert time.monotonic() < patience
             time.sleep(0.2)
-        assert {line.count("|") for line in queue.splitlines()} == {4}
-        assert {line.count("|") for line in accounting.splitlines()} == {4}
+        assert {line.count("|") for line in queue.splitlines()} == {5}
+        assert {line.count("|") for line in accounting.splitlines()} == {5}
         assert set(answer.job_ids) <= {row.job_id for row in read_squeue(queue)}
-        states = {row.status.state for row in [*read_squeue(queue), *read_sacct(accounting)]}
-        assert JobState.UNKNOWN not in states
+        rows = [*read_squeue(queue), *read_sacct(accounting)]
+        assert JobState.UNKNOWN not in {row.status.state for row in rows}
+        hour = timedelta(hours=1)
+        assert all(
+            row.submitted and datetime.now(UTC) - hour < row.submitted < datetime.now(UTC) + hour
+            for row in rows
+        )
 
 
 def _path() -> str:

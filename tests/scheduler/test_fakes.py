@@ -14,7 +14,7 @@ from orchestrator.cluster.commands import GATHER_SECONDS, CallBudget
 from orchestrator.cluster.slurm import SlurmCluster, check_partition, is_here
 from orchestrator.errors import ClusterError, UsageError
 from orchestrator.spec.experiment import Timing
-from tests.scheduler.orders import ENTRY, new_order
+from tests.scheduler.orders import ENTRY, find, new_order, statuses
 from tests.scheduler.test_parsing import answer
 
 JOBS = {"525": "hw-rec-one", "527_1": "hw-rec-three", "999": "hw-rec-none"}
@@ -155,7 +155,7 @@ def test_submitting_calls_sbatch_once_and_nothing_else(site: Site, tmp_path: Pat
 
 
 def states(site_cluster: SlurmCluster) -> dict[str, JobState]:
-    return {key: status.state for key, status in site_cluster.statuses(JOBS).items()}
+    return {key: status.state for key, status in statuses(site_cluster, JOBS).items()}
 
 
 def test_a_job_that_both_commands_deny_is_gone(site: Site) -> None:
@@ -165,11 +165,11 @@ def test_a_job_that_both_commands_deny_is_gone(site: Site) -> None:
         "999": JobState.GONE,
     }
     assert [call.split()[0] for call in site.calls()] == ["squeue", "sacct"]
-    assert "--jobs=999" in site.calls()[1]
+    assert "--jobs=527_1,999" in site.calls()[1], "the queue does not say who cancelled 527_1"
 
 
 def test_the_accounting_is_not_asked_when_the_queue_knows_all(site: Site) -> None:
-    found = cluster().statuses({"525": "hw-rec-one"})
+    found = statuses(cluster(), {"525": "hw-rec-one"})
     assert found["525"].state == JobState.COMPLETED
     assert [call.split()[0] for call in site.calls()] == ["squeue"]
 
@@ -179,7 +179,7 @@ def test_without_the_queue_everything_is_unknown(site: Site, body: str) -> None:
     site.command("squeue", body)
     asked = cluster(limit_seconds=0.3)
     assert set(states(asked).values()) == {JobState.UNKNOWN}
-    assert asked.find(["hw-rec-one"]) is None
+    assert find(asked, ["hw-rec-one"]) is None
 
 
 @pytest.mark.parametrize("body", ["sleep 60", "echo 'slurmdbd: Connection refused' >&2; exit 1"])
@@ -191,7 +191,7 @@ def test_a_job_that_only_the_queue_denies_is_unknown(site: Site, body: str) -> N
         "527_1": JobState.CANCELLED,
         "999": JobState.UNKNOWN,
     }
-    assert asked.find(["hw-rec-one", "hw-none"]) == {"hw-rec-one": {0: "525"}}
+    assert find(asked, ["hw-rec-one", "hw-none"]) == {"hw-rec-one": {0: "525"}}
 
 
 @pytest.mark.parametrize("is_installed", [True, False])
@@ -203,7 +203,7 @@ def test_a_site_without_accounting_believes_its_queue(site: Site, is_installed: 
         os.environ["PATH"] = _without_sacct(site)
     asked = cluster()
     assert states(asked)["999"] == JobState.GONE
-    assert asked.find(["hw-none"]) == {"hw-none": {}}
+    assert find(asked, ["hw-none"]) == {"hw-none": {}}
     assert len([call for call in site.calls() if call.startswith("sacct")]) <= 1
 
 
@@ -215,19 +215,19 @@ def _without_sacct(site: Site) -> str:
 
 
 def test_a_recycled_id_is_not_the_job_that_once_had_it(site: Site) -> None:
-    found = cluster().statuses({"525": "hw-other", "526": "hw-rec-two"})
+    found = statuses(cluster(), {"525": "hw-other", "526": "hw-rec-two"})
     assert found["525"].state == JobState.GONE
     assert found["526"].state == JobState.FAILED
 
 
 def test_accounting_that_lags_behind_ends_nothing(site: Site) -> None:
     site.prints("squeue", "")
-    found = cluster().statuses({"527_0": "hw-rec-three"})
+    found = statuses(cluster(), {"527_0": "hw-rec-three"})
     assert found["527_0"].state == JobState.GONE
 
 
 def test_tasks_are_found_by_the_name_of_their_array(site: Site) -> None:
-    found = cluster().find(["hw-rec-three", "hw-rec-one", "hw-none"])
+    found = find(cluster(), ["hw-rec-three", "hw-rec-one", "hw-none"])
     assert found == {
         "hw-rec-three": {0: "527_0", 1: "527_1", 2: "527_2"},
         "hw-rec-one": {0: "525"},

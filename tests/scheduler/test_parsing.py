@@ -211,7 +211,7 @@ def test_recorded_accounting_is_understood() -> None:
     assert rows["525"].status.exit_code == 0
     assert rows["526"].status.exit_code == 3
     assert rows["528"].status.state == JobState.CANCELLED
-    assert rows["528"].status.word == "CANCELLED by 0"
+    assert rows["528"].status.word == "CANCELLED by root"
     assert rows["531"].status.host == "node2"
     assert rows["534_[0-1]"].status.host is None
     assert {key for key, row in rows.items() if row.status.state in ENDED_JOBS} == {
@@ -221,13 +221,13 @@ def test_recorded_accounting_is_understood() -> None:
 
 @pytest.mark.parametrize("read", [read_squeue, read_sacct])
 def test_lines_that_are_not_ours_are_skipped(read: object) -> None:
-    text = "slurm: a banner\n\n||\n7|RUNNING|node1|None\n8|RUNNING|node1|None|hw-a|b\n"
+    text = "slurm: a banner\n\n||\n7|RUNNING|node1|None|1\n8|RUNNING|node1|None|1|hw-a|b\n"
     rows = read(text)  # type: ignore[operator]
     assert [(row.job_id, row.name) for row in rows] == [("8", "hw-a|b")]
 
 
 def test_steps_are_no_jobs() -> None:
-    assert read_sacct("7.batch|FAILED|node1|1:0|batch\n") == []
+    assert read_sacct("7.batch|FAILED|node1|1:0|1|batch\n") == []
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_steps_are_no_jobs() -> None:
     ],
 )
 def test_the_first_node_of_a_list_is_the_host(nodes: str, host: str | None) -> None:
-    (row,) = read_squeue(f"7|RUNNING|{nodes}|None|hw-a")
+    (row,) = read_squeue(f"7|RUNNING|{nodes}|None|Unknown|hw-a")
     assert row.status.host == host
 
 

@@ -19,7 +19,7 @@ from tests.scheduler.test_fakes import Site, site
 __all__ = ["site"]
 
 ENTRY = Path("/opt/head way/worker/entry.py")
-COMMAND = f"exec {sys.executable} -I -S '/opt/head way/worker/entry.py' /runs/e/1 t0ken"
+COMMAND = f"exec {sys.executable} -I -S -X utf8 '/opt/head way/worker/entry.py' /runs/e/1 t0ken"
 SINGLE = f"""#!/bin/bash
 
 # Parameters
@@ -97,6 +97,13 @@ def test_the_script_is_this_text(size: int, resources: Resources, text: str) -> 
     assert cluster().script(order(size, resources)) == text
 
 
+def test_a_job_may_be_started_again_by_slurm_only_if_that_was_asked_for() -> None:
+    text = cluster().script(order(1, Resources(requeue=True)))
+    assert "#SBATCH --requeue\n" in text
+    assert "#SBATCH --open-mode=append\n" in text, "each run adds to the log"
+    assert "no-requeue" not in text
+
+
 def test_showing_a_script_leaves_nothing_on_disk(tmp_path: Path) -> None:
     cluster().script(order(1, Resources(), tmp_path / "run"))
     assert list(tmp_path.iterdir()) == []
@@ -109,6 +116,15 @@ def test_what_sbatch_gets_is_what_is_shown(site: Site, tmp_path: Path) -> None:
     wanted = order(3, ALL, run)
     assert cluster().submit(wanted).kind == AnswerKind.ACCEPTED
     assert (run / "submissions" / "7.sh").read_text() == cluster().script(wanted)
+
+
+def test_a_head_in_a_requeued_job_does_not_tell_its_trials_that_they_were_requeued(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
+    site.command("sbatch", 'echo "[${SLURM_RESTART_COUNT-nothing}]"')
+    answer = cluster().submit(order(1, Resources(), tmp_path))
+    assert answer.message == "[nothing]"
 
 
 def test_a_percent_sign_in_the_path_is_no_pattern_of_slurm(tmp_path: Path) -> None:

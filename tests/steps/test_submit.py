@@ -155,6 +155,29 @@ def test_refusals_for_half_an_hour_end_the_head(world: World) -> None:
     assert 1800 < world.clock.now - 1000 < 2000
 
 
+def test_refusals_are_told_once_and_that_it_works_again_too(world: World) -> None:
+    other = Answer(kind=AnswerKind.REFUSED, message="Unable to contact slurm controller")
+    world.cluster.answers = [REFUSED] * 5 + [other] * 3
+    world.ticks(400, seconds=1)
+    refused = world.noted("submission refused; trying again")
+    assert len(refused) == 8
+    told = [fields["why"] for fields in refused if fields["level"] == "warning"]
+    assert told == [REFUSED.message, other.message]
+    assert [fields["tries"] for fields in world.noted("the scheduler takes jobs again")] == [8]
+
+
+def test_refusals_end_no_head_while_jobs_of_its_own_run(world: World) -> None:
+    world.ticks(3)
+    first, second = world.claim_all()
+    world.cluster.answers = [REFUSED] * 1000
+    first.end()
+    world.ticks(150, seconds=20)
+    assert len(world.cluster.orders) > 30, "it was tried for more than half an hour"
+    second.end()
+    with pytest.raises(ClusterError, match="took no job for half an hour"):
+        world.ticks(10, seconds=20)
+
+
 def test_one_job_that_is_taken_ends_the_half_hour(world: World) -> None:
     for _ in range(2):
         world.cluster.answers = [REFUSED] * 10
@@ -171,7 +194,7 @@ def test_a_refused_assignment_can_never_be_claimed(world: World) -> None:
     assert world.claim(world.cluster.orders[0]) is None
 
 
-def test_a_run_folder_that_is_full_is_a_refusal_that_can_pass(
+def test_a_run_folder_that_is_full_is_waited_for_however_long_it_takes(
     make_world: MakeWorld, transport: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if transport == "direct":
@@ -183,102 +206,13 @@ def test_a_run_folder_that_is_full_is_a_refusal_that_can_pass(
 
     with monkeypatch.context() as patch:
         patch.setattr(world.mailbox, "offer", full)
-        world.ticks(2)
-        assert world.cluster.orders == []
-    world.ticks(3, seconds=2)
-    finish_all(world)
-
-
-# Unclear ends
-
-
-def test_an_unclear_submission_whose_job_is_found_is_adopted(world: World) -> None:
-    world.cluster.answers = [UNCLEAR]
-    world.ticks(3)
-    assert submissions(world) == [("UNCLEAR", None)]
-    (order,) = world.cluster.orders
-    world.cluster.start(order)
-    world.look()
-    assert submissions(world) == [("ACCEPTED", "1")]
-    assert world.states() == ["SUBMITTED", "SUBMITTED"]
-    assert len(world.cluster.orders) == 1
-    finish_all(world)
-
-
-def test_an_unclear_submission_is_looked_for_twice_and_a_minute_before_it_is_given_up(
-    world: World,
-) -> None:
-    world.cluster.answers = [UNCLEAR]
-    world.ticks(3)
-    world.ticks(50, seconds=1)
-    assert submissions(world) == [("UNCLEAR", None)]
-    world.ticks(20, seconds=1)
-    assert submissions(world) == [("REFUSED", None), ("ACCEPTED", "1")]
-    assert world.states() == ["CANCELLED", "CANCELLED", "SUBMITTED", "SUBMITTED"]
-    first, second = world.cluster.orders
-    assert first.token != second.token
-    assert world.claim(first) is None, "a job that appears after all finds nothing to do"
-    finish_all(world)
-
-
-def test_an_unclear_submission_stays_so_while_nobody_answers(world: World) -> None:
-    world.cluster.answers = [UNCLEAR]
-    world.ticks(3)
-    world.cluster.is_silent = True
-    world.look(20)
-    assert submissions(world) == [("UNCLEAR", None)]
-    assert world.states() == ["PLANNED", "PLANNED"]
-    assert len(world.cluster.orders) == 1
-
-
-def test_a_worker_that_claims_proves_that_an_unclear_job_exists(world: World) -> None:
-    world.cluster.answers = [UNCLEAR]
-    world.ticks(3)
-    (order,) = world.cluster.orders
-    worker = world.claim(order, 0)
-    assert worker is not None
-    world.ticks(20, seconds=4)
-    assert world.states()[:2] == ["STARTED", "CANCELLED"]
-    worker.end()
-    world.ticks(2)
-    assert world.statuses()[0] == "COMPLETED"
-    assert world.claim(order, 1) is None
-    finish_all(world)
-
-
-def test_a_worker_may_even_finish_before_its_unclear_job_is_found(world: World) -> None:
-    world.cluster.answers = [UNCLEAR]
-    world.ticks(3)
-    (order,) = world.cluster.orders
-    world.cluster.start(order)
-    workers = [world.claim(order, index) for index in range(2)]
-    for worker in workers:
-        assert worker is not None
-        worker.end()
-    world.ticks(2)
-    assert world.statuses()[:2] == ["COMPLETED", "COMPLETED"]
-    world.look(3)
-    finish_all(world)
-
-
-def test_a_claim_whose_report_is_on_its_way_is_not_taken_back(
-    make_world: MakeWorld, transport: str
-) -> None:
-    if transport == "direct":
-        pytest.skip("claim and report are one transaction")
-    world = make_world()
-    world.cluster.answers = [UNCLEAR]
-    world.ticks(3)
-    (order,) = world.cluster.orders
-    worker = world.claim(order, 0, reports=False)
-    assert worker is not None
-    world.ticks(20, seconds=4)
-    assert world.states()[:2] == ["PLANNED", "CANCELLED"]
-    claim = {"claim": "c", "host": "n", "slurm_job_id": "77", "pid": 1, "started_at": ""}
-    worker.send("START", claim)
-    worker.end()
-    world.ticks(2)
-    assert world.statuses()[0] == "COMPLETED"
+        world.ticks(60, seconds=61)
+        assert world.cluster.orders == [], "it waits for longer than a scheduler gets"
+    world.ticks(3, seconds=61)
+    (fields,) = world.noted("there was room for a submission again")
+    assert fields["tries"] >= 30
+    told = world.noted("no room for a submission; trying again")
+    assert [fields["level"] for fields in told].count("warning") == 1
     finish_all(world)
 
 
