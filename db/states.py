@@ -172,8 +172,15 @@ class EventKind(StrEnum):
     FAILURE = "failure"  # an attempt failed or was cancelled; whether its trial tries again
     WITHDRAWN = "withdrawn"  # an attempt that had not begun was taken back for a stop
     SUPERSEDED = "superseded"  # an attempt was ended because another one answered first
+    RESTARTED = "restarted"  # a requeued job runs again, as the next attempt of its trial
+    SILENT = "silent"  # a worker gave no sign of life for too long: its job is cancelled
+    HEARD = "heard"  # a silent worker gave a sign of life before its job was gone: it stays
+    LATE = "late"  # a result was taken although its attempt had been given up
+    CODE = "code"  # a file that the program names has changed
     REFUSED = "refused"  # a report came too late, and was kept but not used
-    FOREIGN = "foreign"  # a message was left out, as its token is not that of its attempt
+    FOREIGN = "foreign"  # something in the spool is no message of a worker of this experiment
+    SALVAGED = "salvaged"  # a report was found in the log of an attempt: it had no other way
+    GHOST = "ghost"  # a job of ours that nobody waits for was found, and is cancelled
     SUBMISSION = "submission"  # a call of sbatch was refused, is unclear, or was adopted
     STOP = "stop"  # a person, a signal, the clock or the failure limit asked for the end
     EXIT = "exit"  # the head ended, and how
@@ -217,8 +224,9 @@ ATTEMPT_MOVES: dict[AttemptState, frozenset[AttemptState]] = {
     AttemptState.LOST: frozenset({AttemptState.SUCCEEDED}),
     AttemptState.SUPERSEDED: frozenset({AttemptState.SUCCEEDED}),
     AttemptState.CANCELLED: frozenset({AttemptState.SUCCEEDED}),
+    # Given up on the scheduler's word alone; one that failed by its own report sends no other.
+    AttemptState.FAILED: frozenset({AttemptState.SUCCEEDED}),
     AttemptState.SUCCEEDED: frozenset(),
-    AttemptState.FAILED: frozenset(),
 }
 
 

@@ -7,7 +7,7 @@ import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from types import FrameType
@@ -22,11 +22,14 @@ from db.states import AttemptState, EventKind, TrialStatus
 from orchestrator.generators.process import GeneratorProcess
 from orchestrator.lease import Renewal
 from orchestrator.spec.experiment import ExperimentSpec
+from orchestrator.steps.cancelling import Canceller
+from orchestrator.steps.docket import Note
 from orchestrator.steps.ledger import Ledger, OpenAttempt
 from orchestrator.steps.mailbox import Mailbox
 from orchestrator.steps.observe import Observer
 from orchestrator.steps.propose import Proposer
-from orchestrator.steps.settle import Note, Settler
+from orchestrator.steps.settle import Settler
+from orchestrator.steps.space import Space
 from orchestrator.steps.submit import Submitter
 
 # Files and SQLite have nothing to wait on: looked at so often, which costs 0.3 % of a core.
@@ -122,8 +125,9 @@ class Parts:
     settler: Settler
     proposer: Proposer
     submitter: Submitter
+    space: Space
     alarm: Alarm
-    cancel: Callable[[list[str], bool], None]
+    canceller: Canceller
     note: Note
 
 
@@ -159,9 +163,13 @@ class Loop:
         parts.settler.settle(news, look=look)
         self._listen()
         self._log_stop()
-        if not self._stopping:
+        is_ending = self._stopping is not None or parts.alarm.is_leaving
+        if not is_ending:
             parts.proposer.propose(parts.submitter.free_slots())
-        parts.submitter.submit(news.poll, accept_new=not self._stopping)
+        has_room = parts.space.has_room()
+        if not has_room:
+            parts.settler.lose_touch()  # heartbeats find no room either
+        parts.submitter.submit(news.poll, accept_new=has_room and not is_ending)
         if any(s.attempt_ids for s in ledger.submissions.values() if not s.is_in_flight):
             parts.observer.poll_soon()
         return self._ending()
@@ -208,7 +216,9 @@ class Loop:
         pending = [
             attempt
             for attempt in self._parts.ledger.attempts.values()
-            if attempt.job_id and attempt.state != AttemptState.STARTED and not attempt.is_withdrawn
+            if attempt.job_id
+            and (attempt.state != AttemptState.STARTED or attempt.waits_again)
+            and not attempt.is_withdrawn
         ]
         for attempt in pending:
             attempt.is_withdrawn = True
@@ -232,7 +242,7 @@ class Loop:
     def _end_jobs(self, attempts: list[OpenAttempt], *, pending_only: bool) -> None:
         jobs = [attempt.job_id for attempt in attempts if attempt.job_id]
         if jobs:
-            self._parts.cancel(jobs, pending_only)
+            self._parts.canceller.cancel(jobs, pending_only=pending_only)
             self._parts.observer.poll_soon()
 
     def _ending(self) -> Ending | None:
@@ -253,6 +263,8 @@ class Loop:
     def _wait(self) -> bool:
         """Sleep until there is something to do; whether the database may hold new reports."""
         parts = self._parts
+        if parts.settler.has_more:
+            return True
         end = time.monotonic() + self._longest_wait()
         listened = parts.bell.fileno()
         watched = [parts.alarm.fileno(), *(g.fileno() for g in parts.generators)]
@@ -280,7 +292,8 @@ class Loop:
     def _longest_wait(self) -> float:
         parts = self._parts
         waits = [TICK_SECONDS]
-        if parts.ledger.waiting and parts.submitter.free_slots() > 0 and not self._stopping:
+        may_submit = not (self._stopping or parts.space.is_full)
+        if parts.ledger.waiting and parts.submitter.free_slots() > 0 and may_submit:
             waits.append(max(GLANCE_SECONDS, parts.submitter.seconds_to_submit()))
         fallback = parts.proposer.seconds_to_fallback()
         if fallback is not None and parts.submitter.free_slots() > len(parts.ledger.waiting):
@@ -294,7 +307,11 @@ class Loop:
         ledger holds can be trusted.
         """
         parts = self._parts
-        parts.note("the database went away; trying again", level="error", why=str(error))
+        # A full disk has its own message, and keeps nobody from reading.
+        is_full = self._reads_spool and parts.space.explains(error)
+        if not is_full:
+            parts.note("the database went away; trying again", level="error", why=str(error))
+        parts.settler.lose_touch()
         waiting = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(DatabaseUnavailable),
             wait=tenacity.wait_exponential_jitter(initial=0.2, max=LONGEST_DATABASE_PAUSE_SECONDS),
@@ -302,10 +319,16 @@ class Loop:
             reraise=True,
         )
         waiting(self._load_anew)
-        parts.note("the database is back")
+        if not is_full:
+            parts.note("the database is back")
 
     def _load_anew(self) -> None:
         parts = self._parts
+        parts.renewal.keep_lock()
+        if parts.space.is_full and self._reads_spool:
+            parts.space.require()
+        parts.renewal.check_file()
+        parts.store.await_last_write()
         parts.ledger.load(parts.store, in_flight=parts.submitter.in_flight)
         parts.proposer.forget()
         parts.submitter.adopt()

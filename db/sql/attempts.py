@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
+from db.sql import leases
 from db.sql.columns import PastIndex
 from db.sql.store import now
-from db.sql.tables import Attempt, Submission, Trial, table_of
+from db.sql.tables import Attempt, Report, Submission, Trial, table_of
 from db.states import (
     CLAIMABLE_ATTEMPTS,
     OPEN_ATTEMPTS,
     AttemptState,
     FailureClass,
+    ReportKind,
     SubmissionState,
 )
 
 _attempt = table_of(Attempt)
+_report = table_of(Report)
 _submission = table_of(Submission)
 _trial = table_of(Trial)
 # Written out in the statement, in this order: only so SQLite sees that its index of open attempts
@@ -63,6 +66,7 @@ class AttemptRow:
     submission_token: str
     submission_state: SubmissionState
     submission_size: int
+    submission_created_at: datetime
 
 
 def plan(
@@ -154,7 +158,7 @@ def started(
     connection: sa.Connection, attempt_id: int, *, host: str, job_id: str | None, claim: str
 ) -> bool:
     """Note that a worker has claimed an attempt through the spool."""
-    moment = now()
+    moment = leases.database_time(connection)
     statement = (
         _attempt.update()
         .where(_attempt.c.id == attempt_id, _attempt.c.state.in_(CLAIMABLE_ATTEMPTS))
@@ -170,17 +174,55 @@ def started(
     return connection.execute(statement).rowcount == 1
 
 
-def beat(connection: sa.Connection, moments: Mapping[int, datetime]) -> None:
-    """Note the last sign of life of attempts that came through the spool, by key."""
-    if not moments:
-        return
-    moment = sa.bindparam("moment", type_=_attempt.c.heartbeat_at.type)
-    connection.execute(
-        _attempt.update()
-        .where(_attempt.c.id == sa.bindparam("attempt_id"))
-        .values(heartbeat_at=moment),
-        [{"attempt_id": key, "moment": at} for key, at in moments.items()],
+def beat(connection: sa.Connection, attempt_ids: Collection[int]) -> None:
+    """Note that attempts gave a sign of life through the spool.
+
+    It gets the time at which it was seen: a node's own clock may be years off.
+    """
+    if attempt_ids:
+        where = _attempt.c.id.in_(attempt_ids) & (_attempt.c.state == AttemptState.STARTED)
+        moment = leases.database_time(connection)
+        connection.execute(_attempt.update().where(where).values(heartbeat_at=moment))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quiet:
+    """A running attempt whose worker has given no sign of life for some time.
+
+    Attributes:
+        seconds: For how long, by the database's clock.
+        has_ended: Whether its END report is there and only waits to be dealt with.
+    """
+
+    id: int
+    host: str | None
+    seconds: float
+    has_ended: bool
+
+
+def quiet(
+    connection: sa.Connection, experiment_id: int, *, seconds: float
+) -> tuple[datetime, dict[int, Quiet]]:
+    """Return STARTED attempts without a heartbeat for so many seconds, by key.
+
+    Returns:
+        The time by the database's clock, and the attempts.
+    """
+    moment = leases.database_time(connection)
+    is_end = (_report.c.attempt_id == _attempt.c.id) & (_report.c.kind == ReportKind.END)
+    has_ended = sa.exists().where(is_end)
+    query = (
+        sa.select(_attempt.c.id, _attempt.c.host, _attempt.c.heartbeat_at, has_ended)
+        .join(_trial, _trial.c.id == _attempt.c.trial_id)
+        .where(PastIndex(_trial.c.experiment_id) == experiment_id)
+        # The first one names the index, the second one what is asked for.
+        .where(_attempt.c.state.in_(_OPEN), _attempt.c.state == AttemptState.STARTED)
+        .where(_attempt.c.heartbeat_at < moment - timedelta(seconds=seconds))
     )
+    return moment, {
+        key: Quiet(id=key, host=host, seconds=(moment - at).total_seconds(), has_ended=bool(ended))
+        for key, host, at, ended in connection.execute(query)
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,6 +272,7 @@ def open_attempts(connection: sa.Connection, experiment_id: int) -> list[Attempt
             _submission.c.token.label("submission_token"),
             _submission.c.state.label("submission_state"),
             _submission.c.size.label("submission_size"),
+            _submission.c.created_at.label("submission_created_at"),
         )
         .join(_trial, _trial.c.id == _attempt.c.trial_id)
         .join(_submission, _submission.c.id == _attempt.c.submission_id)
@@ -239,6 +282,22 @@ def open_attempts(connection: sa.Connection, experiment_id: int) -> list[Attempt
     # Sorted here: SQLite would go through the whole table for the sake of its order.
     found = [AttemptRow(**row) for row in connection.execute(query).mappings()]
     return sorted(found, key=lambda row: row.id)
+
+
+def running(connection: sa.Connection, attempt_ids: Collection[int]) -> set[int]:
+    """Return those of these attempts that a worker has claimed and that have not ended."""
+    if not attempt_ids:
+        return set()
+    where = _attempt.c.id.in_(attempt_ids) & (_attempt.c.state == AttemptState.STARTED)
+    return set(connection.execute(sa.select(_attempt.c.id).where(where)).scalars())
+
+
+def others(connection: sa.Connection, trial_id: int, *, but: int) -> list[tuple[int, str | None]]:
+    """Return key and job id of the open attempts of a trial, except for one."""
+    query = sa.select(_attempt.c.id, _attempt.c.slurm_job_id).where(
+        _attempt.c.trial_id == trial_id, _attempt.c.state.in_(_OPEN), _attempt.c.id != but
+    )
+    return [(key, job) for key, job in connection.execute(query)]
 
 
 def failures(

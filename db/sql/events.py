@@ -11,8 +11,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from db.sql.store import now
-from db.sql.tables import Event
+from db.sql.tables import Event, table_of
 from db.states import EventKind
+
+_event = table_of(Event)
 
 
 def row(
@@ -32,3 +34,16 @@ def append(connection: sa.Connection, rows: list[dict[str, Any]]) -> None:
     """Store events in the order given."""
     if rows:
         connection.execute(sa.insert(Event), rows)
+
+
+def find_payload(
+    connection: sa.Connection, kind: EventKind, *, trial_id: int, attempt_id: int
+) -> dict[str, Any] | None:
+    """Return the payload of the newest event of a kind about an attempt, or None."""
+    query = (
+        sa.select(_event.c.payload)
+        .where(_event.c.trial_id == trial_id, _event.c.kind == kind.value)
+        .order_by(_event.c.id.desc())
+    )
+    found: list[dict[str, Any]] = list(connection.execute(query).scalars())
+    return next((payload for payload in found if payload["attempt"] == attempt_id), None)

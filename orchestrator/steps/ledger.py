@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from db.sql import attempts, generations, trials
 from db.sql.generations import LastState
@@ -18,6 +19,8 @@ from orchestrator.generators.base import Observation, Point
 
 # Trials of these kinds do not count towards --max_eval: their points were never evaluated.
 UNCOUNTED = (TrialStatus.ABANDONED, TrialStatus.STALE)
+# So many polls have to say that the job of a running attempt waits: then it was requeued.
+RETURNS = 2
 
 
 @dataclass
@@ -42,9 +45,13 @@ class OpenAttempt:
         job: The scheduler's last word on it.
         denials: How many polls in a row did not know the job.
         ended_since: When (monotonic) its job was first seen to have ended.
+        returns: How many polls in a row said that its job waits although its worker had begun.
         is_cancelled: Whether this head asked the scheduler to end it.
         is_withdrawn: Whether this head asked the scheduler to end it if it has not begun; its
             trial then waits for a resume.
+        is_taken: Whether a worker took its assignment from the spool and was not heard of since.
+        submitted_after: Its job was not submitted before this moment; None if nothing is known.
+        log_path: Its log, relative to the run folder.
     """
 
     id: int
@@ -59,8 +66,20 @@ class OpenAttempt:
     job: JobStatus | None = None
     denials: int = 0
     ended_since: float | None = None
+    returns: int = 0
     is_cancelled: bool = False
     is_withdrawn: bool = False
+    is_taken: bool = False
+    submitted_after: datetime | None = None
+    log_path: str | None = None
+
+    @property
+    def waits_again(self) -> bool:
+        """Whether its program ran and Slurm has requeued its job: it will run again.
+
+        Told twice, as the first answer may have been on its way when the program began.
+        """
+        return self.returns >= RETURNS
 
     @property
     def submission_token(self) -> str:
@@ -170,6 +189,8 @@ class Ledger:
                 array_index=row.array_index,
                 job_id=row.slurm_job_id,
                 claim=row.claim,
+                submitted_after=row.submission_created_at,
+                log_path=row.log_path,
             )
             if row.submission_state in {SubmissionState.PREPARED, SubmissionState.UNCLEAR}:
                 submission = self.submissions.setdefault(
@@ -187,7 +208,12 @@ class Ledger:
 
     def job_name(self, token: str) -> str:
         """Return the name of a submission's job, which identifies it in the scheduler."""
-        return f"hw-{self._job_name}-{token}"
+        return f"{self.family}{token}"
+
+    @property
+    def family(self) -> str:
+        """What the names of all jobs of the experiment begin with, and those of its other runs."""
+        return f"hw-{self._job_name}-"
 
     @property
     def created(self) -> int:

@@ -22,9 +22,9 @@ from orchestrator.generators.process import GeneratorProcess
 from orchestrator.generators.strategy import FALLBACK, node_for
 from orchestrator.spec.experiment import ExperimentSpec
 from orchestrator.steps.desks import Asked, Desk, Known
+from orchestrator.steps.docket import Note
 from orchestrator.steps.ledger import Ledger
 from orchestrator.steps.pace import Pace
-from orchestrator.steps.settle import Note
 from orchestrator.steps.stock import Stock
 
 # After an error of the model the fallback serves this many seconds before it is asked again.

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from typing import Any
 
 from db.states import ENDED_JOBS, JobState
-from orchestrator.cluster.base import Answer, AnswerKind, JobStatus, Order
+from orchestrator.cluster.base import (
+    Answer,
+    AnswerKind,
+    JobStatus,
+    KnownJob,
+    LivingJob,
+    Order,
+    Survey,
+)
 from orchestrator.generators.base import (
     Ask,
     Batch,
@@ -65,7 +73,13 @@ class ScriptedCluster:
         self.jobs: dict[str, JobStatus] = {}
         self.names: dict[str, dict[int, str]] = {}
         self.cancelled: list[str] = []
+        self.cancels: list[list[str]] = []
+        self.asked: list[dict[str, KnownJob]] = []
+        self.is_deaf = False  # nobody can be cancelled
+        self.has_accounting = True  # else a job that the queue does not know may exist
+        self.held: set[str] = set()  # jobs that wait although they look ended
         self.is_silent = False
+        self.is_stubborn = False  # jobs that are cancelled run on
         self.pause = 0.0
         self._next = 1
 
@@ -83,21 +97,45 @@ class ScriptedCluster:
             return self.answers.pop(0)
         return Answer(kind=AnswerKind.ACCEPTED, job_ids=self.start(order))
 
-    def statuses(self, jobs: Mapping[str, str]) -> dict[str, JobStatus]:
-        rest = JobState.UNKNOWN if self.is_silent else JobState.GONE
-        known = {} if self.is_silent else self.jobs
-        return {job_id: known.get(job_id, JobStatus(state=rest)) for job_id in jobs}
+    def survey(
+        self, jobs: Mapping[str, KnownJob], *, names: Collection[str] = (), family: str = ""
+    ) -> Survey:
+        self.asked.append(dict(jobs))
+        if self.is_silent:
+            unknown = JobStatus(state=JobState.UNKNOWN)
+            return Survey(statuses=dict.fromkeys(jobs, unknown), found=None)
+        gone = JobStatus(state=JobState.GONE)
+        return Survey(
+            statuses={job_id: self.jobs.get(job_id, gone) for job_id in jobs},
+            found={
+                name: self.names.get(name, {})
+                for name in names
+                if self.has_accounting or name in self.names
+            },
+            living=tuple(self._living(family)),
+        )
 
-    def find(self, names: Iterable[str]) -> dict[str, dict[int, str]] | None:
-        return None if self.is_silent else {name: self.names.get(name, {}) for name in names}
+    def _living(self, family: str) -> Iterator[LivingJob]:
+        for name, tasks in self.names.items():
+            for job_id in tasks.values() if name.startswith(family) else ():
+                state = self.jobs[job_id].state if job_id in self.jobs else JobState.GONE
+                if state in {JobState.PENDING, JobState.RUNNING} or job_id in self.held:
+                    is_pending = state != JobState.RUNNING
+                    yield LivingJob(job_id=job_id, name=name, is_pending=is_pending)
 
-    def cancel(self, job_ids: Iterable[str], *, pending_only: bool = False) -> None:
+    def cancel(self, job_ids: Iterable[str], *, pending_only: bool = False) -> bool:
+        job_ids = list(job_ids)
+        self.cancels.append(job_ids)
+        if self.is_deaf:
+            return False
         for job_id in job_ids:
             state = self.jobs.get(job_id, JobStatus(state=JobState.GONE)).state
-            if state == JobState.PENDING or not pending_only:
+            if state == JobState.PENDING or job_id in self.held or not pending_only:
                 self.cancelled.append(job_id)
-                if state not in ENDED_JOBS:
+                self.held.discard(job_id)
+                if state not in ENDED_JOBS and not self.is_stubborn:
                     self.set(job_id, JobState.CANCELLED)
+        return True
 
     def pause_seconds(self) -> float:
         return self.pause

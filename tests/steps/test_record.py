@@ -232,7 +232,7 @@ def test_what_became_of_an_unclear_submission_is_on_record(world: World) -> None
     world.cluster.start(world.cluster.orders[0])
     world.look(2)
     states = [(each["state"], each["message"]) for each in payloads(world, "submission")]
-    assert states == [("UNCLEAR", "Socket timed out"), ("ACCEPTED", "found as job 1")]
+    assert states == [("UNCLEAR", "Socket timed out"), ("ACCEPTED", "job 1 was found by its name")]
 
 
 def test_the_strategy_is_kept_when_its_next_step_begins(make_world: MakeWorld) -> None:

@@ -18,7 +18,7 @@ MakeWorld = Callable[..., World]
 # The assignment of a worker that never got one.
 NOWHERE: Assignment = {
     "attempt_id": 0,
-    "attempt_token": "",
+    "attempt_token": "t_1",
     "number": 1,
     "trial_index": 0,
     "parameters": {},
@@ -143,10 +143,10 @@ def test_measurements_come_before_the_end_that_they_belong_to(
 def test_a_report_with_a_foreign_token_is_left_out(world: World, workers: list[Worker]) -> None:
     if world.transport == "direct":
         pytest.skip("the database refuses it")
-    workers[0].send("END", {"nonsense": True}, token="somebody else's")
+    workers[0].send("END", end(), token="somebody else's")
     world.tick()
     assert status_of(world, 0) == "RUNNING"
-    assert world.noted("foreign report left out")
+    assert world.noted("foreign mail was left out")
     assert len(world.rows("report")) == 2
 
 
@@ -177,7 +177,7 @@ def test_a_worker_that_never_learned_its_attempt_is_known_by_its_place(
     reports.write_report(str(world.run_dir / "spool"), message)
     world.tick()
     if token == "unknown":
-        assert world.noted("foreign report left out")
+        assert world.noted("foreign mail was left out")
         assert world.states() == ["SUBMITTED", "SUBMITTED"]
         return
     assert attempts_of(world, 1)[0] == ("FAILED", "NO_DATABASE")

@@ -26,11 +26,13 @@ from db.sql.tables import Base
 from db.states import JobState
 from orchestrator.cluster.base import Order
 from orchestrator.spec.experiment import ExperimentSpec
+from orchestrator.steps.cancelling import Canceller
 from orchestrator.steps.ledger import Ledger
 from orchestrator.steps.mailbox import Mailbox
 from orchestrator.steps.observe import Observer
 from orchestrator.steps.propose import Proposer
 from orchestrator.steps.settle import Settler
+from orchestrator.steps.space import Space
 from orchestrator.steps.submit import Submitter
 from tests.db.sql.samples import HOLDER, new_experiment
 from tests.health.payloads import end
@@ -150,8 +152,16 @@ class World:
             )
         self.store = Store(self.engine, self.experiment_id, epoch)
         self.threads = Inline()
-        self.mailbox = Mailbox(self.run_dir)
+        self.space = Space([self.run_dir], note=self.note)
+        self.mailbox = Mailbox(self.run_dir, note=self.note)
         self.ledger = self._new_ledger(set())
+        self.canceller = Canceller(
+            ledger=self.ledger,
+            cluster=self.cluster,
+            threads=Inline(),
+            wake=lambda: None,
+            note=self.note,
+        )
         self.observer = Observer(
             ledger=self.ledger,
             cluster=self.cluster,
@@ -159,6 +169,7 @@ class World:
             timing=self.spec.timing,
             threads=self.threads,
             wake=lambda: None,
+            unwanted=lambda: self.canceller.jobs,
         )
         self.proposer = Proposer(
             store=self.store,
@@ -174,7 +185,8 @@ class World:
             spec=self.spec,
             objective_ids=self.objective_ids,
             mailbox=self.mailbox,
-            cancel=self.cluster.cancel,
+            cancel=self.canceller.cancel,
+            spare=self.canceller.spare,
             note=self.note,
             measure=self.proposer.pace.measure_trial,
         )
@@ -188,6 +200,7 @@ class World:
             threads=self.threads,
             wake=lambda: None,
             note=self.note,
+            canceller=self.canceller,
         )
         self.submitter.adopt()
 
@@ -212,7 +225,11 @@ class World:
         self.settler.settle(news, look=True)
         if accept_new:
             self.proposer.propose(self.submitter.free_slots())
-        self.submitter.submit(news.poll, accept_new=accept_new)
+        has_room = self.space.has_room()
+        if not has_room:
+            self.settler.lose_touch()
+        may_submit = has_room and accept_new
+        self.submitter.submit(news.poll, accept_new=may_submit)
         self.check()
 
     def ticks(self, count: int = 4, *, seconds: float = 0.0) -> None:

@@ -13,12 +13,12 @@ import sqlalchemy as sa
 from benchmarks.load import load, set_up_search
 from db import direct
 from db.connections import open_database
-from db.sql import attempts, incoming, leases, trials
+from db.sql import attempts, events, incoming, leases, trials
 from db.sql.attempts import NewAttempt
 from db.sql.leases import Holder
 from db.sql.reading import activity, detail, experiments, outcomes
 from db.sql.reading import trials as rows
-from db.states import CLAIMABLE_ATTEMPTS, OPEN_ATTEMPTS, AttemptState, TrialStatus
+from db.states import CLAIMABLE_ATTEMPTS, OPEN_ATTEMPTS, AttemptState, EventKind, TrialStatus
 from orchestrator.app.runs import Run
 
 COUNT, OPEN = 20_000, 20
@@ -87,7 +87,20 @@ QUERIES: dict[str, Query] = {
         connection, [7], TrialStatus.FAILED, expected=[TrialStatus.RUNNING], at=NOW
     ),
     "consumed reports": lambda connection, _: incoming.consume(connection, [7, 8]),
-    "heartbeats of the spool": lambda connection, _: attempts.beat(connection, {7: NOW}),
+    "tokens of the spool": lambda connection, key: incoming.find_tokens(
+        connection, key, {"open0", "open1"}
+    ),
+    "logs of attempts without a report": lambda connection, _: incoming.logs_of_unreported(
+        connection, [7, 8]
+    ),
+    "heartbeats of the spool": lambda connection, _: attempts.beat(connection, [7]),
+    "attempts without a heartbeat": lambda connection, key: attempts.quiet(
+        connection, key, seconds=60
+    ),
+    "other attempts of a trial": lambda connection, _: attempts.others(connection, 7, but=7),
+    "newest event about an attempt": lambda connection, _: events.find_payload(
+        connection, EventKind.SILENT, trial_id=7, attempt_id=7
+    ),
     "tries of trials": lambda connection, _: attempts.last_numbers(connection, [7, 8]),
     "failures of trials": lambda connection, _: attempts.failures(connection, [7, 8]),
     "live attempts": activity.live_attempts,
