@@ -9,7 +9,17 @@ import sys
 import time
 from collections.abc import Callable
 
-from benchmarks import ax_views, busy, jobs, million, refill, reports, starts, typing_to_end
+from benchmarks import (
+    ax_views,
+    busy,
+    jobs,
+    million,
+    refill,
+    reports,
+    resume,
+    starts,
+    typing_to_end,
+)
 from benchmarks.figures import BenchmarkError, Table
 from benchmarks.place import Place, open_place
 
@@ -22,6 +32,7 @@ FIGURES: dict[str, Measure] = {
     "busy": busy.measure,
     "reports": reports.measure,
     "million": million.measure,
+    "resume": resume.measure,
     "ax": ax_views.measure,
 }
 

@@ -178,6 +178,7 @@ def _ingest(run: Run, count: int) -> float:
         objective_ids=run.stored.objective_ids,
         mailbox=Mailbox(run.run_dir),
         cancel=lambda _: None,
+        spare=lambda _: None,
         note=lambda *_, **__: None,
         measure=lambda _: None,
     )

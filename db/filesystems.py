@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -28,9 +29,11 @@ def filesystem_type(path: Path, mountinfo: str | None = None) -> str:
         mountinfo: The text of mountinfo; read from /proc if not given.
     """
     target = path.absolute()
-    while not target.exists() and target != target.parent:
-        target = target.parent
-    target = target.resolve()
+    # What may not be looked at, or does not answer, has its mount all the same.
+    with contextlib.suppress(OSError):
+        while not target.exists() and target != target.parent:
+            target = target.parent
+        target = target.resolve()
     # Read only now: looking at the path may have mounted what is mounted on demand (autofs).
     if mountinfo is None:
         try:

@@ -17,15 +17,16 @@ from db import views
 from db.errors import (
     BadDatabaseUrl,
     DatabaseError,
+    DatabaseFull,
     DatabaseUnavailable,
     OlderSchema,
     SchemaMismatch,
 )
-from db.sql import mysql, sqlite
+from db.sql import head_lock, mysql, postgres, sqlite
 from db.sql.tables import Base
 
 # The head of db/migrations/versions; a test compares the two.
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0003"
 VERSION_TABLE = "alembic_version"
 _VERSION_ROW = sa.table(VERSION_TABLE, sa.column("version_num"))
 # A worker's statement, and any other one: the loading of a million rows takes its time.
@@ -114,6 +115,7 @@ def connect(text: str, *, timeout_seconds: float = 10) -> sa.Engine:
         BadDatabaseUrl: The URL cannot be used.
         DatabaseUnavailable: The database does not answer.
         SchemaMismatch: Its tables belong to another version.
+        DatabaseInUse: It is an SQLite file that a head on another host uses.
     """
     _check_place(parse_url(text), text)
     engine = make_engine(text, timeout_seconds=timeout_seconds)
@@ -129,14 +131,19 @@ def connect(text: str, *, timeout_seconds: float = 10) -> sa.Engine:
         sqlite.set_journal(engine)
         if version is None:
             _set_up(engine)
+        sqlite.make_nothing(engine)
+        postgres.limit(engine)
     return engine
 
 
 def _check_place(url: sa.URL, text: str) -> None:
-    if url.get_backend_name() == "sqlite" and not sqlite.names_file(url):
+    if url.get_backend_name() != "sqlite":
+        return
+    if not sqlite.names_file(url):
         raise BadDatabaseUrl(
             f"{mask(text)!r} names no file on disk.", "Give for example sqlite:////path/to/file.db."
         )
+    head_lock.check_host(Path(url.database or ""))
 
 
 @contextlib.contextmanager
@@ -175,6 +182,7 @@ def open_existing(text: str, *, timeout_seconds: float = 10, is_viewer: bool = F
         check_version(text, version)
         if not is_viewer:
             sqlite.set_journal(engine)
+            postgres.limit(engine)
     return engine
 
 
@@ -195,6 +203,8 @@ def open_any(text: str, *, timeout_seconds: float = 10) -> tuple[sa.Engine, str]
         place = sqlite.readable(text, url)
     engine = make_engine(place, timeout_seconds=timeout_seconds)
     with _disposed_on_error(engine):
+        if place == text:
+            sqlite.make_nothing(engine)
         # A viewer that opens a database makes no writer wait.
         with translated(), engine.connect().execution_options(reading=True) as connection:
             version = schema_version(connection)
@@ -254,9 +264,7 @@ def make_engine(text: str, *, timeout_seconds: float = 10, is_short: bool = Fals
         # InnoDB's own default locks gaps between rows, which makes writers wait for each other.
         options["isolation_level"] = "READ COMMITTED"
     if backend == "postgresql":
-        arguments["application_name"] = "headway"
-        # A server that vanished without a word is noticed within about half a minute.
-        arguments |= {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 4}
+        arguments |= postgres.ARGUMENTS
     return sa.create_engine(url, connect_args=arguments, **options)
 
 
@@ -313,7 +321,9 @@ def translated() -> Iterator[None]:
     except sa.exc.DBAPIError as error:
         if _may_pass(error):
             message = f"the database does not answer: {_first_line(error)}"
-            raise DatabaseUnavailable(message) from error
+            code = getattr(error.orig, "sqlite_errorcode", None)
+            kind = DatabaseFull if code == sqlite3.SQLITE_FULL else DatabaseUnavailable
+            raise kind(message) from error
         raise DatabaseError(f"the database refused a statement: {_first_line(error)}") from error
 
 

@@ -91,6 +91,11 @@ def insert(connection: sa.Connection, new: NewExperiment) -> int:
     return int(key[0])
 
 
+def delete(connection: sa.Connection, experiment_id: int) -> None:
+    """Remove an experiment with everything that belongs to it."""
+    connection.execute(_experiment.delete().where(_experiment.c.id == experiment_id))
+
+
 def get(connection: sa.Connection, experiment_id: int) -> StoredExperiment:
     """Return one experiment by its key."""
     row = (

@@ -37,11 +37,13 @@ class Lease:
     Attributes:
         holder: The head that holds it.
         epoch: Grows with every change of the holder.
-        seconds_left: Until it expires, by the database's clock; negative if it has expired.
+        expires_at: When it ends unless it is renewed, by the database's clock.
+        seconds_left: Until then; negative if it has expired.
     """
 
     holder: Holder
     epoch: int
+    expires_at: datetime
     seconds_left: float
 
 
@@ -57,9 +59,11 @@ def database_time(connection: sa.Connection) -> datetime:
     return datetime.fromisoformat(value.isoformat()).replace(tzinfo=UTC)
 
 
-def find(connection: sa.Connection, experiment_id: int) -> Lease | None:
-    """Return the lease of an experiment, locked until the transaction ends."""
-    query = sa.select(_lease).where(_lease.c.experiment_id == experiment_id).with_for_update()
+def find(connection: sa.Connection, experiment_id: int, *, is_locked: bool = True) -> Lease | None:
+    """Return the lease of an experiment, locked until the transaction ends if that is wanted."""
+    query = sa.select(_lease).where(_lease.c.experiment_id == experiment_id)
+    if is_locked:
+        query = query.with_for_update()
     row = connection.execute(query).mappings().one_or_none()
     if row is None:
         return None
@@ -69,8 +73,14 @@ def find(connection: sa.Connection, experiment_id: int) -> Lease | None:
         pid=row["pid"],
         process_started=row["process_started"],
     )
-    left = row["expires_at"] - database_time(connection)
-    return Lease(holder=holder, epoch=row["epoch"], seconds_left=left.total_seconds())
+    expires_at: datetime = row["expires_at"]
+    left = expires_at - database_time(connection)
+    return Lease(
+        holder=holder,
+        epoch=row["epoch"],
+        expires_at=expires_at,
+        seconds_left=left.total_seconds(),
+    )
 
 
 def take(
@@ -84,6 +94,9 @@ def take(
     """Make `holder` the owner and return the new epoch.
 
     The caller has read `old` with `find` in the same transaction and found that it may be replaced.
+
+    Raises:
+        LeaseLost: There was none, and another head has taken it at the same moment.
     """
     values = {
         "host": holder.host,
@@ -94,7 +107,11 @@ def take(
         "expires_at": database_time(connection) + timedelta(seconds=seconds),
     }
     if old is None:
-        connection.execute(_lease.insert().values(experiment_id=experiment_id, **values))
+        try:
+            connection.execute(_lease.insert().values(experiment_id=experiment_id, **values))
+        except sa.exc.IntegrityError as error:
+            # What is not there cannot be locked.
+            raise _lost(experiment_id) from error
     else:
         where = (_lease.c.experiment_id == experiment_id) & (_lease.c.epoch == old.epoch)
         connection.execute(_lease.update().where(where).values(**values))

@@ -116,3 +116,40 @@ def set_journal(engine: sa.Engine) -> None:
         connection.execute(f"PRAGMA journal_mode = {journal}")
 
     engine.dispose()
+
+
+def make_nothing(engine: sa.Engine) -> None:
+    """Let no connection make the file anew if it is moved or removed while a process has it open.
+
+    An empty file in the place of the database would look like an experiment that lost everything.
+    """
+    if engine.dialect.name != "sqlite" or "uri" in engine.url.query:
+        return
+    file = Path(engine.url.database or "")
+
+    @sa.event.listens_for(engine, "do_connect")
+    def look(dialect: object, record: object, arguments: object, options: object) -> None:
+        del dialect, record, arguments, options
+        try:
+            file.stat()
+        except FileNotFoundError:
+            raise sqlite3.OperationalError(f"{file} is not there any more") from None
+        except OSError as error:
+            raise sqlite3.OperationalError(f"{file} cannot be seen: {error.strerror}") from error
+
+
+def identity(engine: sa.Engine) -> tuple[int, int] | None:
+    """Return what tells the file of an engine from another one of its name; None: not there.
+
+    Raises:
+        DatabaseUnavailable: Nobody knows whether it is there.
+    """
+    try:
+        found = Path(engine.url.database or "").stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise DatabaseUnavailable(
+            f"the database file {engine.url.database} cannot be seen: {error.strerror}."
+        ) from error
+    return found.st_dev, found.st_ino

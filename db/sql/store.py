@@ -47,6 +47,21 @@ class Store:
             leases.check(connection, self.experiment_id, self.epoch)
             yield connection
 
+    def await_last_write(self) -> None:
+        """Wait until no transaction of this head is under way on the server any more.
+
+        A connection that broke says nothing of its transaction: the server may still be about to
+        commit it, and whoever reads before that misses it. Every such transaction holds the row of
+        the lease until its end, so whoever gets that row alone knows that all of them have ended.
+
+        Raises:
+            LeaseLost: Another head owns the experiment.
+            DatabaseUnavailable: One has not ended yet, or nobody knows.
+        """
+        with translated(), self.engine.begin() as connection:
+            leases.find(connection, self.experiment_id)
+            leases.check(connection, self.experiment_id, self.epoch)
+
     @contextlib.contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """One short reading transaction, which blocks no writer."""

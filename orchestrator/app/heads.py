@@ -4,34 +4,36 @@ from __future__ import annotations
 
 import contextlib
 import getpass
-import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import worker
 from db.errors import DatabaseError
-from db.sql import events, experiments, generations, leases, snapshots, trials
-from db.sql.engine import check_version, schema_version, translated
-from db.sql.leases import Lease
+from db.sql import events, experiments, generations, snapshots, trials
+from db.sql.engine import translated
 from db.sql.store import Store, Transaction
-from db.sql.wakeup import make_bell
+from db.sql.wakeup import Bell, make_bell
 from db.states import EventKind, ExperimentStatus, SnapshotReason, TrialStatus
-from orchestrator import lease
 from orchestrator.app.generating import Generators
-from orchestrator.app.runs import Run, changes, versions_for
+from orchestrator.app.owning import own, renew_documents
+from orchestrator.app.runs import Run
 from orchestrator.cluster.base import Cluster
-from orchestrator.errors import HeadwayError
+from orchestrator.errors import HeadwayError, UsageError
 from orchestrator.generators.strategy import node_for
+from orchestrator.lease import HeadLock, Renewal
 from orchestrator.loop import Alarm, Ending, Loop, Parts
 from orchestrator.spec.experiment import ExperimentSpec
+from orchestrator.steps.cancelling import Canceller
+from orchestrator.steps.code import record
+from orchestrator.steps.docket import Note
 from orchestrator.steps.ledger import Ledger
 from orchestrator.steps.mailbox import Mailbox
 from orchestrator.steps.observe import Observer
 from orchestrator.steps.propose import Proposer
-from orchestrator.steps.settle import Note, Settler
+from orchestrator.steps.settle import Settler
+from orchestrator.steps.space import Space
 from orchestrator.steps.submit import Submitter
 
 ENTRY = Path(worker.__file__).with_name("entry.py")
@@ -75,31 +77,39 @@ def run_head(run: Run, cluster: Cluster, generators: Generators, *, note: Note) 
         note: Takes what happens, for the log and the terminal.
 
     Raises:
-        HeadAliveError: Another head owns it.
+        HeadAliveError: Another head owns it; nothing was changed.
         SchemaMismatch: Its database was upgraded since it was opened.
         HeadwayError: It cannot go on; running jobs go on and a resume adopts them.
         DatabaseError: The database is away and a person did not want to wait, or another head has
             taken the experiment over.
     """
+    # A spool that may hold anybody's reports is refused before anything is changed.
+    mailbox = Mailbox(run.run_dir, note=note)
     alarm = Alarm()
     with alarm.on_signals(), contextlib.ExitStack() as stack:
         stack.callback(generators.close)
-        generators.enter(run.run_dir)
-        store = _own(run)
-        stack.callback(_let_go, store)
+        store, lock = own(run, stack)
         pieces = _Pieces(
             run=run,
             store=store,
+            lock=lock,
             cluster=cluster,
             generators=generators,
             note=note,
             alarm=alarm,
+            mailbox=mailbox,
         )
-        loop, ledger = _put_together(pieces, stack)
+        ledger = None
         try:
+            renew_documents(run)
+            record(store, run.run_dir, note=note)
+            generators.enter(run.run_dir)
+            loop, ledger = _put_together(pieces, stack)
             ending = loop.run()
         except HeadwayError as error:
-            _end(store, run.spec, _Exit("ERROR", ExperimentStatus.FAILED, error.message), ledger)
+            # What keeps it from ending well may be the database itself.
+            with contextlib.suppress(DatabaseError):
+                _end(store, run.spec, _stopped_by(error), ledger)
             raise
         except DatabaseError:
             raise  # it is away, or another head writes how it goes on
@@ -112,69 +122,10 @@ def run_head(run: Run, cluster: Cluster, generators: Generators, *, note: Note) 
         return ending
 
 
-def check_free(run: Run) -> None:
-    """Make sure that no other head is alive, before anything of a run is changed.
-
-    Raises:
-        HeadAliveError: One is.
-    """
-    with translated(), run.engine.begin() as connection:
-        lease.check_free(connection, run.stored.id)
-
-
 def count_trials(run: Run) -> dict[TrialStatus, int]:
     """Return how many trials of a run have each status."""
-    with translated(), run.engine.connect() as connection:
+    with translated(), run.engine.connect().execution_options(reading=True) as connection:
         return trials.counts(connection, run.stored.id)
-
-
-def _own(run: Run) -> Store:
-    """Take the lease and mark the experiment as running; a resume is written down with it."""
-    experiment_id = run.stored.id
-    with translated(), run.engine.begin() as connection:
-        epoch, old = lease.acquire(connection, experiment_id, timing=run.spec.timing)
-        # Since it was opened, an upgrade by a newer Headway may have come between.
-        check_version(run.db_url, schema_version(connection) or "")
-        status = ExperimentStatus.RUNNING
-        experiments.set_status(connection, experiment_id, status, expected=tuple(ExperimentStatus))
-        if old is not None or changes(run):
-            _log_resume(connection, run, epoch=epoch, old=old)
-    return Store(run.engine, experiment_id, epoch)
-
-
-def _log_resume(connection: Transaction, run: Run, *, epoch: int, old: Lease | None) -> None:
-    """Write down that another head goes on, and keep the spec if it was changed for that."""
-    changed = changes(run)
-    if changed:
-        spec = json.loads(run.spec.to_json())
-        texts = [f"{name} {now} instead of {before}" for name, (before, now) in changed.items()]
-        reason = f"resume: {', '.join(texts)}"
-        experiments.set_spec(connection, run.stored.id, spec, reason=reason)
-    holder = lease.this_process()
-    payload = {
-        "head": epoch,
-        "host": holder.host,
-        "pid": holder.pid,
-        "taken_over": _predecessor(old),
-        "changes": {name: {"before": b, "now": n} for name, (b, n) in changed.items()},
-        "spec_version": experiments.last_version(connection, run.stored.id),
-        "versions": versions_for(run.spec),
-    }
-    events.append(connection, [events.row(run.stored.id, EventKind.RESUME, payload)])
-
-
-def _predecessor(old: Lease | None) -> dict[str, Any] | None:
-    """Return the head whose lease was taken over; None if it had let go of it or there was none."""
-    if old is None or old.holder.pid == 0:
-        return None
-    why = "it was dead" if lease.is_dead(old.holder) else "its lease had expired"
-    return {"host": old.holder.host, "pid": old.holder.pid, "why": why}
-
-
-def _let_go(store: Store) -> None:
-    # A database that is away lets the lease expire by itself.
-    with contextlib.suppress(DatabaseError), store.write() as connection:
-        leases.release(connection, store.experiment_id, epoch=store.epoch)
 
 
 @dataclass(frozen=True)
@@ -184,6 +135,13 @@ class _Exit:
     how: str
     status: ExperimentStatus
     reason: str | None
+
+
+def _stopped_by(error: HeadwayError) -> _Exit:
+    # What a user can put right before the next try says nothing about the search.
+    is_failure = not isinstance(error, UsageError)
+    status = ExperimentStatus.FAILED if is_failure else ExperimentStatus.INTERRUPTED
+    return _Exit("ERROR", status, error.message)
 
 
 def _end(store: Store, spec: ExperimentSpec, end: _Exit, ledger: Ledger | None = None) -> None:
@@ -231,81 +189,94 @@ class _Pieces:
 
     run: Run
     store: Store
+    lock: HeadLock
     cluster: Cluster
     generators: Generators
     note: Note
     alarm: Alarm
+    mailbox: Mailbox
 
 
 def _put_together(pieces: _Pieces, stack: contextlib.ExitStack) -> tuple[Loop, Ledger]:
-    run, store, cluster = pieces.run, pieces.store, pieces.cluster
-    generators, note, alarm = pieces.generators, pieces.note, pieces.alarm
-    spec = run.spec
+    run, spec = pieces.run, pieces.run.spec
     threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="cluster")
     stack.callback(threads.shutdown, wait=False, cancel_futures=True)
     bell = make_bell(run.engine)
     stack.callback(bell.close)
-    mailbox = Mailbox(run.run_dir)
     ledger = Ledger(spec.name, nodes=len(spec.strategy.nodes))
-    ledger.load(store, in_flight=set())
-
-    def cancel(jobs: list[str], pending_only: bool = False) -> None:  # noqa: FBT001, FBT002
-        threads.submit(cluster.cancel, jobs, pending_only=pending_only)
-
-    observer = Observer(
+    ledger.load(pieces.store, in_flight=set())
+    canceller = Canceller(
         ledger=ledger,
-        cluster=cluster,
-        mailbox=mailbox,
-        timing=spec.timing,
+        cluster=pieces.cluster,
         threads=threads,
-        wake=alarm.ring,
+        wake=pieces.alarm.ring,
+        note=pieces.note,
     )
+    stack.callback(canceller.finish)
+    parts = _make_parts(pieces, ledger=ledger, threads=threads, bell=bell, canceller=canceller)
+    parts.submitter.adopt()
+    parts.proposer.catch_up()
+    limit = spec.time_limit_seconds
+    return Loop(parts, deadline=None if limit is None else time.monotonic() + limit), ledger
+
+
+def _make_parts(
+    pieces: _Pieces,
+    *,
+    ledger: Ledger,
+    threads: ThreadPoolExecutor,
+    bell: Bell,
+    canceller: Canceller,
+) -> Parts:
+    run, store, cluster, mailbox = pieces.run, pieces.store, pieces.cluster, pieces.mailbox
+    note, alarm, spec = pieces.note, pieces.alarm, run.spec
+    model, fallback = pieces.generators.model, pieces.generators.fallback
     proposer = Proposer(
-        store=store,
-        ledger=ledger,
-        spec=spec,
-        model=generators.model,
-        fallback=generators.fallback,
-        note=note,
+        store=store, ledger=ledger, spec=spec, model=model, fallback=fallback, note=note
     )
-    settler = Settler(
-        store=store,
-        ledger=ledger,
-        spec=spec,
-        objective_ids=run.stored.objective_ids,
-        mailbox=mailbox,
-        cancel=cancel,
-        note=note,
-        measure=proposer.pace.measure_trial,
-    )
-    submitter = Submitter(
-        store=store,
-        ledger=ledger,
-        spec=spec,
-        cluster=cluster,
-        mailbox=mailbox if run.transport == "spool" else None,
-        run_dir=run.run_dir,
-        threads=threads,
-        wake=alarm.ring,
-        note=note,
-    )
-    submitter.adopt()
-    proposer.catch_up()
-    parts = Parts(
+    return Parts(
         store=store,
         spec=spec,
         ledger=ledger,
         mailbox=mailbox,
         bell=bell,
-        generators=(generators.model, generators.fallback),
-        renewal=lease.Renewal(store, spec.timing),
-        observer=observer,
-        settler=settler,
+        generators=(model, fallback),
+        renewal=Renewal(store, spec.timing, lock=pieces.lock),
+        observer=Observer(
+            ledger=ledger,
+            cluster=cluster,
+            mailbox=mailbox,
+            timing=spec.timing,
+            threads=threads,
+            wake=alarm.ring,
+            unwanted=lambda: canceller.jobs,
+        ),
+        settler=Settler(
+            store=store,
+            ledger=ledger,
+            spec=spec,
+            objective_ids=run.stored.objective_ids,
+            mailbox=mailbox,
+            cancel=canceller.cancel,
+            spare=canceller.spare,
+            note=note,
+            measure=proposer.pace.measure_trial,
+        ),
         proposer=proposer,
-        submitter=submitter,
+        submitter=Submitter(
+            store=store,
+            ledger=ledger,
+            spec=spec,
+            cluster=cluster,
+            mailbox=mailbox if run.transport == "spool" else None,
+            run_dir=run.run_dir,
+            threads=threads,
+            wake=alarm.ring,
+            note=note,
+            canceller=canceller,
+        ),
+        space=Space(run.folders, note=note),
         alarm=alarm,
-        cancel=cancel,
+        canceller=canceller,
         note=note,
     )
-    limit = spec.time_limit_seconds
-    return Loop(parts, deadline=None if limit is None else time.monotonic() + limit), ledger

@@ -69,7 +69,7 @@ def _is_output_lost() -> bool:
 
 def _report(error: Exception) -> int:
     """Say in one line what is wrong and what to do; a traceback only for what nobody foresaw."""
-    from db.errors import DatabaseError, LeaseLost
+    from db.errors import DatabaseError, DatabaseInUse, LeaseLost
     from orchestrator.errors import HeadAliveError, HeadwayError
 
     if isinstance(error, HeadwayError):
@@ -77,7 +77,8 @@ def _report(error: Exception) -> int:
         return error.exit_code
     if isinstance(error, DatabaseError):
         print(f"headway: {error}", file=sys.stderr)
-        return HeadAliveError.exit_code if isinstance(error, LeaseLost) else HeadwayError.exit_code
+        is_alive = isinstance(error, LeaseLost | DatabaseInUse)
+        return HeadAliveError.exit_code if is_alive else HeadwayError.exit_code
     if isinstance(error, OSError) and _is_output_lost():
         print(f"headway: standard output could not be written: {error.strerror}", file=sys.stderr)
         _drop_output()
@@ -89,10 +90,14 @@ def _unforeseen(error: Exception) -> int:
     import tempfile
     import traceback
 
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="headway-error-", suffix=".txt", delete=False
-    ) as file:
-        traceback.print_exception(error, file=file)
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="headway-error-", suffix=".txt", delete=False, errors="backslashreplace"
+        ) as file:
+            traceback.print_exception(error, file=file)
+        where = f"details are in {file.name}"
+    except OSError as unwritten:  # a full disk may be what happened
+        where = f"details could not be written: {unwritten.strerror}"
     said = f"{type(error).__name__}: {error}".splitlines()[0]
-    print(f"headway: this should not happen: {said}; details are in {file.name}", file=sys.stderr)
+    print(f"headway: this should not happen: {said}; {where}", file=sys.stderr)
     return 1

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from db.errors import DatabaseError
-from db.sql.reading import activity, detail, experiments, outcomes
+from db.errors import DatabaseError, DatabaseInUse
+from db.sql.reading import activity, code, detail, experiments, outcomes
 from db.sql.reading import trials as trial_queries
 from db.sql.reading.detail import TrialDetail
 from db.sql.reading.experiments import ExperimentRow
@@ -19,7 +19,7 @@ from db.sql.reading.trials import Order
 from db.states import TrialStatus
 from orchestrator.cli.places import Place, find, open_place, place_of, runs_here, runs_root
 from orchestrator.cli.urls import read_db_url
-from orchestrator.errors import HeadwayError, UsageError, did_you_mean
+from orchestrator.errors import HeadAliveError, HeadwayError, UsageError, did_you_mean
 from orchestrator.reports import rows
 from orchestrator.reports.history import History
 from orchestrator.reports.rows import Headings
@@ -76,6 +76,8 @@ def _list_database(url: str) -> list[Row]:
         with open_reader(url) as reader, reader.read() as connection:
             found = experiments.find_all(connection)
             return [_experiment_row(connection, experiment) for experiment in found]
+    except DatabaseInUse as error:
+        raise HeadAliveError(f"--db_url: {error.message}", error.hint) from None
     except DatabaseError as error:
         raise UsageError(f"--db_url: {error}") from None
 
@@ -86,7 +88,7 @@ def _list_runs(root: Path) -> Iterator[Row]:
             place = place_of(folder, card)
             with open_place(place) as reader, reader.read() as connection:
                 yield _experiment_row(connection, _get(connection, place))
-        except (UsageError, DatabaseError) as error:
+        except (HeadAliveError, UsageError, DatabaseError) as error:
             yield rows.unreadable_row(card, str(folder), str(error))
 
 
@@ -102,11 +104,12 @@ def status(given: argparse.Namespace) -> int:
         snapshot = SnapshotReader(reader, place.experiment_id).read()
         with reader.read() as connection:
             failures = activity.failures(connection, place.experiment_id)
+            named = rows.code_rows(code.files(connection, place.experiment_id))
     record = rows.status_row(snapshot, failures)
     if given.json:
-        print_json(record, stream=sys.stdout)
+        print_json({**record, "code": named}, stream=sys.stdout)
         return 0
-    print_record(record, stream=sys.stdout)
+    print_record({**record, "code": rows.code_line(named)}, stream=sys.stdout)
     for line in _advice(snapshot):
         print(line)
     return 0
@@ -280,7 +283,7 @@ def find_trial(connection: Transaction, place: Place, index: int) -> TrialDetail
 
 
 def _print_trial(record: Row, found: TrialDetail, place: Place) -> None:
-    tables = ("all_attempts", "outcomes", "metrics", "artifacts")
+    tables = ("all_attempts", "outcomes", "metrics", "artifacts", "code")
     print_record(
         {name: value for name, value in record.items() if name not in tables}, stream=sys.stdout
     )
@@ -296,10 +299,12 @@ def _print_trial(record: Row, found: TrialDetail, place: Place) -> None:
         ),
         "metrics": ("attempt", "name", "split", "count", "value", "step"),
         "artifacts": ("attempt", "name", "bytes", "url"),
+        "code": ("attempt", "path", "sha256", "bytes"),
     }
+    titles = {"all_attempts": "attempts", "code": "changed since the head looked"}
     for table, chosen in columns.items():
         if record[table]:
-            print(f"\n{table.removeprefix('all_')}:")
+            print(f"\n{titles.get(table, table)}:")
             print_rows(record[table], chosen, stream=sys.stdout)
     if found.attempts and found.attempts[-1].log_path:
         print(f"\nlog: {place.run_dir / found.attempts[-1].log_path}")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from db.errors import DatabaseError
+from db.errors import DatabaseError, DatabaseInUse
 from db.sql import copying
 from db.sql.copying import Copied
 from db.sql.engine import connect, translated
@@ -18,7 +18,7 @@ from db.sql.store import Engine
 from orchestrator.cli.places import runs_root
 from orchestrator.cli.stores import Database, find_database, is_url, read_url
 from orchestrator.cli.urls import user_path
-from orchestrator.errors import HeadwayError, UsageError, did_you_mean
+from orchestrator.errors import HeadAliveError, HeadwayError, UsageError, did_you_mean
 from orchestrator.reports.tables import print_json, print_rows
 
 _COLUMNS = ("experiment", "copied_as", "was", "trials", "attempts", "rows_added", "rows_changed")
@@ -73,6 +73,8 @@ def _is_run_here(target: str, run_dir: str | None) -> bool:
 def _open_source(source: Database) -> Reader:
     try:
         return open_reader(source.url)
+    except DatabaseInUse as error:
+        raise HeadAliveError(f"SRC: {error.message}", error.hint) from None
     except DatabaseError as error:
         raise UsageError(f"SRC: {error.message}", error.hint) from None
 
@@ -82,6 +84,8 @@ def _open_target(url: str) -> Iterator[Engine]:
     """Open the target, which gets its tables if it is empty."""
     try:
         engine = connect(url)
+    except DatabaseInUse as error:
+        raise HeadAliveError(f"DST: {error.message}", error.hint) from None
     except DatabaseError as error:
         raise UsageError(f"DST: {error.message}", error.hint) from None
     try:

@@ -16,16 +16,18 @@ from orchestrator.app.heads import count_trials, run_head
 from orchestrator.app.runs import Run
 from orchestrator.cli.collecting import collect_again
 from orchestrator.cluster.base import Cluster
-from orchestrator.errors import FailureLimitError, HeadwayError, NoSuccessError
+from orchestrator.errors import FailureLimitError, HeadwayError, NoSuccessError, UsageError
 from orchestrator.loop import Ending
 from orchestrator.reports.closing import closing
 from orchestrator.reports.documents import ResultsFile
 from orchestrator.reports.live import SnapshotReader, watch
 from orchestrator.reports.log import HeadLog
 from orchestrator.reports.texts import printable, values
-from orchestrator.steps.settle import Note
+from orchestrator.steps.docket import Note
 
 INTERRUPTED = 130
+# The file results.csv of an earlier head may stand for so long.
+_LATER_SECONDS = 10.0
 _INTERRUPTIONS = (Ending.STOPPED, Ending.CANCELLED, Ending.LEFT)
 
 
@@ -33,7 +35,10 @@ def lead(made: Run, cluster: Cluster, generators: Generators, *, show_generation
     """Run the head to its end, show what happens, and say how it ended."""
     collect_again()
     is_live = sys.stdout.isatty()
-    log = HeadLog(made.run_dir, echo=None)
+    try:
+        log = HeadLog(made.run_dir, echo=None)
+    except OSError as error:
+        raise UsageError(f"{made.run_dir} cannot be written: {error.strerror}") from error
     reader = open_reader(made.db_url)
     with contextlib.ExitStack() as stack:
         # With its last connection an SQLite file takes in what its write-ahead log holds: then the
@@ -80,6 +85,9 @@ def _shown(made: Run, reader: Reader, log: HeadLog) -> Iterator[None]:
             log.note("the view ended", level="warning", why=str(error))
 
     def keep_results() -> None:
+        # Of many trials it takes seconds, which a head that goes on needs for them itself.
+        if made.is_resumed and ended.wait(_LATER_SECONDS):
+            return
         while not ended.wait(1.0):
             results.update()
 

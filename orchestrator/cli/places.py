@@ -10,15 +10,13 @@ import json
 import os
 import re
 import shlex
-import socket
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli.urls import VARIABLE, expanded, read_db_url
-from orchestrator.errors import UsageError, did_you_mean
+from orchestrator.cli.urls import VARIABLE, expanded, is_text, read_db_url
+from orchestrator.errors import HeadAliveError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from db.sql.reading.reader import Reader
@@ -28,18 +26,17 @@ DEFAULT_RUN_DIR = "runs"
 DATABASE_FILE = "database.db"
 # No file system takes longer names.
 _RUN = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,254})(?:/([0-9]{1,9}))?")
-# A living head renews its lease every few seconds and so changes the file; attributes of files on a
-# network file system may be a minute old (nfs(5), acregmax).
-_QUIET_SECONDS = 120.0
 
 
 def read_run_root(given: str | None, cwd: Path) -> Path:
     """Return the folder of all runs, absolute, if runs can be made in it.
 
     Raises:
-        UsageError: A file is in the way, or the folder cannot be written.
+        UsageError: A file is in the way, or the folder cannot be written or stored.
     """
     root = cwd / expanded(given or DEFAULT_RUN_DIR, "--run_dir")
+    if not is_text(root):
+        raise UsageError(f"--run_dir: {str(root)!r} is not UTF-8; give another folder")
     try:
         there = next(place for place in (root, *root.parents) if place.exists())
         is_folder, may_write = there.is_dir(), os.access(there, os.W_OK | os.X_OK)
@@ -131,7 +128,8 @@ def find_run(text: str | None, root: Path) -> Place:
         root: Folder of all runs.
 
     Raises:
-        UsageError: There is no such run, or its database must not be opened from here.
+        UsageError: There is no such run.
+        HeadAliveError: Its database must not be opened from here.
     """
     place = _unopened(*(_named_folder(text) or _run_here(text, root)), None)
     _check_host(place)
@@ -183,9 +181,10 @@ def open_place(place: Place, *, upgrade: str = "") -> Reader:
         upgrade: The command that brings it up to date, where the URL does not tell the best one.
 
     Raises:
-        UsageError: It cannot be opened, or must not be opened from this host.
+        UsageError: It cannot be opened.
+        HeadAliveError: It must not be opened from this host.
     """
-    from db.errors import DatabaseError, OlderSchema
+    from db.errors import DatabaseError, DatabaseInUse, OlderSchema
     from db.sql.reading.reader import open_reader
 
     _check_host(place)
@@ -194,13 +193,15 @@ def open_place(place: Place, *, upgrade: str = "") -> Reader:
     except OlderSchema as error:
         hint = f"Bring it up to date: {upgrade}" if upgrade else error.hint
         raise UsageError(f"{place.label}: {error.message}", hint) from None
+    except DatabaseInUse as error:
+        raise HeadAliveError(f"{place.label}: {error.message}", error.hint) from None
     except DatabaseError as error:
         raise UsageError(f"{place.label}: {error}") from None
 
 
 def _check_host(place: Place) -> None:
     if place.other_host is not None:
-        raise UsageError(
+        raise HeadAliveError(
             f"{place.label}: its SQLite database lies on a network file system, and its head on "
             f"{place.other_host} uses it.",
             f"Look from {place.other_host}, or at {place.run_dir / 'results.csv'}.",
@@ -252,7 +253,7 @@ def _unopened(folder: Path, card: RunCard, url: str | None) -> Place:
         db_url=url or _url_of(folder, card),
         experiment_id=0,
         run_dir=folder,
-        other_host=None if url else _other_host(folder, card),
+        other_host=None if url else _other_host(folder),
     )
 
 
@@ -282,23 +283,23 @@ def _url_of(folder: Path, card: RunCard) -> str:
     return card.database
 
 
-def _other_host(folder: Path, card: RunCard) -> str | None:
+def _other_host(folder: Path) -> str | None:
     """Return the head's host if this one must keep away from the run's SQLite file.
 
     Locks of SQLite may not hold between hosts; a reader that believes the writer dead would roll
     its transaction back (sqlite.org/howtocorrupt.html, section 2.1).
     """
-    from db.filesystems import is_network
+    from db.sql.head_lock import find_foreign
 
-    path = folder / DATABASE_FILE
-    if card.host == socket.gethostname() or not path.is_file() or not is_network(path):
+    # The lock of a run whose database is a server's keeps nobody away.
+    if not (folder / DATABASE_FILE).is_file():
         return None
-    quiet = time.time() - path.stat().st_mtime
-    return card.host if quiet < _QUIET_SECONDS else None
+    held = find_foreign(folder / DATABASE_FILE)
+    return None if held is None else held.holder.host
 
 
 def _in_database(text: str | None, url: str, *, given: str | None) -> Place | None:
-    from db.errors import DatabaseError, OlderSchema
+    from db.errors import DatabaseError, DatabaseInUse, OlderSchema
     from db.sql.reading import experiments
     from db.sql.reading.reader import open_reader
 
@@ -314,6 +315,8 @@ def _in_database(text: str | None, url: str, *, given: str | None) -> Place | No
             words = "" if given is None else f" --db_url {shlex.quote(given)}"
             hint = f"Bring it up to date: headway db upgrade{words}"
         raise UsageError(f"{option}: {error.message}", hint) from None
+    except DatabaseInUse as error:
+        raise HeadAliveError(f"{option}: {error.message}", error.hint) from None
     except DatabaseError as error:
         raise UsageError(f"{option}: {error}") from None
     if row is None:

@@ -51,6 +51,7 @@ def _start(request: RunRequest) -> int:
     with contextlib.closing(start_generators(request.spec)) as generators:
         from orchestrator.app.heads import make_cluster
         from orchestrator.app.runs import set_up
+        from orchestrator.app.snapshot import still_named
         from orchestrator.cli.leading import lead
 
         cluster = make_cluster(request.spec)
@@ -58,47 +59,46 @@ def _start(request: RunRequest) -> int:
         with contextlib.closing(made):
             for notice in request.notices:
                 print(f"note: {notice}", flush=True)
+            for path in still_named(made.spec, made.run_dir):
+                print(f"note: --snapshot: the program still names the original {path}", flush=True)
             print(f"{made.label} in {made.run_dir}", flush=True)
             show_generations = request.show_generate_time_table
             return lead(made, cluster, generators, show_generations=show_generations)
 
 
 def _resume(given: argparse.Namespace) -> int:
+    from orchestrator.app.owning import wait_for_file
     from orchestrator.app.runs import open_run
-    from orchestrator.cli.places import find
+    from orchestrator.cli.places import DATABASE_FILE, find
 
     place = find(given.experiment, run_root=given.run_dir, db_url=given.db_url)
     if place.other_host is not None:
-        raise UsageError(
-            f"resume: the SQLite database of {place.label} belongs to {place.other_host}.",
-            "Resume it there.",
-        )
+        wait_for_file(place.run_dir / DATABASE_FILE, tell=_say)
+        place = find(given.experiment, run_root=given.run_dir, db_url=given.db_url)
     with contextlib.closing(open_run(place.db_url, place.experiment_id)) as resumed:
         return _go_on(resumed, max_eval=given.max_eval)
 
 
 def _go_on(resumed: Run, *, max_eval: int | None) -> int:
     from orchestrator.app.generating import start_generators
-    from orchestrator.app.heads import check_free, make_cluster
-    from orchestrator.app.runs import write_documents
+    from orchestrator.app.heads import make_cluster
+    from orchestrator.app.owning import wait_for_run
     from orchestrator.cli.leading import lead
     from orchestrator.cli.notices import storage_notices
 
-    check_free(resumed)
+    wait_for_run(resumed, tell=_say)
     if max_eval is not None:
         resumed = _with_goal(resumed, max_eval)
     with contextlib.closing(start_generators(resumed.spec)) as generators:
         cluster = make_cluster(resumed.spec)
-        try:
-            write_documents(resumed)
-        except OSError as error:
-            raise UsageError(
-                f"resume: {resumed.run_dir} cannot be written: {error.strerror}"
-            ) from error
         for notice in storage_notices(resumed.db_url, resumed.run_dir):
             print(f"note: {notice}", flush=True)
         print(f"{resumed.label} in {resumed.run_dir}: going on", flush=True)
         return lead(resumed, cluster, generators, show_generations=False)
+
+
+def _say(text: str) -> None:
+    print(f"note: {text}", flush=True)
 
 
 def _with_goal(resumed: Run, max_eval: int) -> Run:

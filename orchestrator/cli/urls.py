@@ -83,6 +83,15 @@ def user_path(text: str, called: str) -> Path:
     return path
 
 
+def is_text(path: Path) -> bool:
+    """Whether a path is UTF-8, as all that is stored has to be; a file system takes any bytes."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _check_url(word: str, option: str) -> None:
     from db.errors import DatabaseError
     from db.sql.engine import parse_url

@@ -34,8 +34,9 @@ from orchestrator.spec.space import Space
 _CHILD = Path(__file__).with_name("child.py")
 # A process without handlers ends at once on SIGTERM; what does not gets SIGKILL after this.
 _GRACE_SECONDS = 1.0
-# A point that is the end of a process will be so again; once may be chance, or a lack of memory.
-_DEATHS = 2
+# A point that is the end of a process will be so again; twice may be chance, or a lack of memory
+# that passes.
+_DEATHS = 3
 # So much of the log is searched for the last words of a process that died.
 _TAIL_BYTES = 4096
 _WRITTEN_AT_ONCE = 1000

@@ -164,6 +164,17 @@ def test_there_are_at_least_25_kinds_of_bad_input() -> None:
     assert len({case.what for case in CASES}) >= 25
 
 
+def test_a_folder_whose_name_is_not_utf_8_is_bad_input(tmp_path: Path) -> None:
+    odd = tmp_path / "caf\udce9"
+    odd.mkdir()
+    words = Case("", {}, ()).words()
+
+    check(*run(words, odd), ("the working folder", "caf", "is not UTF-8"), odd)
+    code, said = run([*words, "--run_dir", str(odd)], tmp_path)
+    odd.rmdir()
+    check(code, said, ("--run_dir", "caf", "is not UTF-8"), tmp_path)
+
+
 def test_a_database_that_refuses_is_bad_input(tmp_path: Path) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

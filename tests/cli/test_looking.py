@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator.cli import looking, places, urls
-from orchestrator.errors import HeadwayError, UsageError
+from db.sql import head_lock
+from db.sql.engine import connect
+from db.sql.head_lock import Held
+from orchestrator.cli import database, looking, places, urls
+from orchestrator.errors import HeadAliveError, HeadwayError, UsageError
+from orchestrator.lease import this_process
 from tests.cli.commands import headway
 from tests.main_job.runs import HEADWAY
 from tests.reports.searches import Search, fill, local_search
@@ -137,6 +141,7 @@ def test_the_table_of_trials_has_a_column_for_each_value(
         (["trials", "--run_dir", "elsewhere"], "--run_dir"),
         (["trials", "--db_url", "nonsense"], "--db_url"),
         (["trials", "--db_url", "sqlite:////nowhere/x.db"], "--db_url"),
+        (["trials", "--db_url", f"sqlite:////tmp/{'x' * 300}.db"], "File name too long"),
         (["show"], "number of a trial"),
         (["show", "demo"], "'demo' is not the number"),
         (["show", "8"], "it has 0 to 7"),
@@ -315,20 +320,64 @@ def test_without_a_name_the_run_started_last_is_meant(search: Search) -> None:
     second.engine.dispose()
 
 
+def lock_elsewhere(search: Search) -> None:
+    """Let a head on another host have the lock of a run folder."""
+    holder = replace(this_process(), host="login2")
+    lock = Held(holder=holder, epoch=1, since="", expire_seconds=30, nonce="n")
+    assert head_lock.create(search.run_dir, lock)
+
+
+def test_list_goes_on_after_a_run_whose_head_is_on_another_host(
+    search: Search, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = local_search(Path("runs").absolute(), run_number=2)
+    monkeypatch.setattr(head_lock, "is_network", lambda path: True)
+    lock_elsewhere(search)
+    first, other = data(capsys, "list")
+    assert "its head on login2 uses it" in first["problem"]
+    assert (other["run"], other["problem"]) == (2, None)
+    second.engine.dispose()
+
+
+def test_a_head_on_another_host_keeps_nobody_away_from_a_server(
+    search: Search, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run folder lies on a network file system, the database does not."""
+    monkeypatch.setattr(head_lock, "is_network", lambda path: path.is_relative_to(search.run_dir))
+    lock_elsewhere(search)
+    search.engine.dispose()
+    (search.run_dir / "database.db").rename(here / "server.db")
+    (search.run_dir / "job.json").write_text(json.dumps({"db_url": f"sqlite:///{here}/server.db"}))
+    place = places.find("demo")
+    assert (place.other_host, place.experiment_id) == (None, search.id)
+
+
 def test_a_database_of_another_host_on_a_network_file_system_is_left_alone(
     search: Search, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("db.filesystems.is_network", lambda path: True)
+    monkeypatch.setattr(head_lock, "is_network", lambda path: True)
     assert places.find("demo").other_host is None
-    search.write_documents(host="login2")
+    lock_elsewhere(search)
     place = places.find("demo")
-    assert (place.other_host, socket.gethostname() != "login2") == ("login2", True)
-    with pytest.raises(UsageError, match="Look from login2"):
+    assert place.other_host == "login2"
+    with pytest.raises(HeadAliveError, match="Look from login2"):
         places.open_place(place)
-    # Nobody has written for long: no head is alive, and looking is safe.
+    url = f"sqlite:///{search.run_dir}/database.db"
+    with pytest.raises(HeadAliveError, match="the head on login2"):
+        places.find("demo", db_url=url)
+    connect("sqlite:///new.db").dispose()
+    for run, words in (
+        (looking.run, ("list", "--db_url", url)),
+        (database.run, ("db", "copy", url, "new.db")),
+        (database.run, ("db", "copy", "new.db", url)),
+    ):
+        with pytest.raises(HeadAliveError, match="the head on login2"):
+            run(words[0], list(words[1:]))
+    # Nobody has renewed it for long: no head is alive, and looking is safe.
     old = time.time() - 3600
-    os.utime(search.run_dir / "database.db", (old, old))
+    os.utime(search.run_dir / "head.lock", (old, old))
     assert places.find("demo").other_host is None
+    assert places.find("demo", db_url=url).label == "demo/1"
 
 
 @pytest.mark.postgres

@@ -48,6 +48,13 @@ class Process:
         words = (word.partition("=") for word in os.fsdecode(raw).split("\0"))
         return {key: value for key, equals, value in words if equals}
 
+    def working_folder(self) -> Path | None:
+        """Return where it works; None where that cannot be read."""
+        try:
+            return Path(f"/proc/{self.pid}/cwd").readlink()
+        except OSError:
+            return None
+
 
 def find_process(pid: int) -> Process | None:
     """Return the process with this id, or None if it is gone or a zombie."""
@@ -68,6 +75,15 @@ def all_processes() -> list[Process]:
     names = (entry.name for entry in Path("/proc").iterdir())
     found = (find_process(int(name)) for name in names if name.isdigit())
     return [process for process in found if process is not None]
+
+
+def working_in(folder: Path) -> list[Process]:
+    """Return the processes whose working folder this is, but for this one."""
+    return [
+        process
+        for process in all_processes()
+        if process.pid != os.getpid() and process.working_folder() == folder
+    ]
 
 
 def descendants(roots: Iterable[Process], processes: Iterable[Process]) -> list[Process]:

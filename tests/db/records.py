@@ -7,7 +7,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from db.sql.tables import Artifact, Base, Card, Event, Exclusion, HeadLease, Host, Metric, Report
+from db.sql.tables import (
+    Artifact,
+    Base,
+    Card,
+    CodeFile,
+    Event,
+    Exclusion,
+    HeadLease,
+    Host,
+    Metric,
+    Report,
+)
 from db.states import CardKind, ExclusionSource, HostState, ReportKind
 
 START = datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
@@ -105,6 +116,24 @@ class Records(Rows):
                 expires_at=START,
             )
         )
+
+    def code(self, key: int, attempt_id: int) -> None:
+        """Two files that the program names; an attempt met one of them changed, and then gone."""
+        for path, content, met_by in (
+            ("/work/b's train.py", "a", None),
+            ("/work/größe.json", "b", None),
+            ("/work/b's train.py", "c", attempt_id),
+            ("/work/b's train.py", "", attempt_id),
+        ):
+            self.put(
+                CodeFile,
+                experiment_id=key,
+                path=path,
+                sha256=content * 64,
+                bytes=2**40 if content else 0,
+                attempt_id=met_by,
+                created_at=START + timedelta(minutes=13),
+            )
 
     def host(self, key: int) -> None:
         """Hosts are shared by all experiments of a database."""

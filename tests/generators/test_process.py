@@ -214,15 +214,15 @@ def test_an_ask_to_a_process_that_just_died_is_answered(process: GeneratorProces
     assert batch_of(process, "UNIFORM", ask(2)).points
 
 
-def test_a_process_that_dies_again_before_it_answered_stays_dead(
+def test_a_process_that_dies_three_times_before_it_answered_stays_dead(
     process: GeneratorProcess,
 ) -> None:
-    for number in range(2):
+    for number in range(3):
         process.ask("UNIFORM", ask(number))
         os.kill(child_of(os.getpid()), signal.SIGKILL)
         assert "SIGKILL" in str(error_of(answer_of(process)))
     assert not process.is_alive()
-    process.ask("UNIFORM", ask(3))
+    process.ask("UNIFORM", ask(4))
     assert "SIGKILL" in str(error_of(answer_of(process)))
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,12 +10,14 @@ from tests.main_job.runs import Place
 
 
 @pytest.fixture
-def laptop(tmp_path: Path) -> Place:
+def laptop(tmp_path: Path) -> Iterator[Place]:
     """A machine without Slurm."""
-    return Place(tmp_path)
+    with Place(tmp_path) as place:
+        yield place
 
 
 @pytest.fixture
-def login_node(tmp_path: Path, slurm_cluster: PrivateSlurm) -> Place:
+def login_node(tmp_path: Path, slurm_cluster: PrivateSlurm) -> Iterator[Place]:
     """A login node of the private Slurm."""
-    return Place(tmp_path, slurm_cluster.environment())
+    with Place(tmp_path, slurm_cluster.environment()) as place:
+        yield place

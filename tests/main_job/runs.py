@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from tests.cluster.processes import working_in
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADWAY = (sys.executable, "-I", str(ROOT / "headway.py"))
@@ -21,10 +23,17 @@ HEADWAY = (sys.executable, "-I", str(ROOT / "headway.py"))
 
 @dataclass
 class Started:
-    """A head that runs."""
+    """A head that runs; a `with` block leaves none behind, however it ends."""
 
     process: subprocess.Popen[str]
     folder: Path
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.process.poll() is None:
+            self.kill()
 
     def interrupt(self) -> None:
         """Press Ctrl-C."""
@@ -43,15 +52,30 @@ class Started:
 
 @dataclass
 class Place:
-    """A folder in which a user types commands."""
+    """A folder in which a user types commands; a `with` block leaves nothing running in it."""
 
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
+    started: list[Started] = field(default_factory=list, repr=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for head in self.started:
+            head.kill()
+        # Of a test that failed: programs that nobody would tell to end any more.
+        for process in working_in(self.folder):
+            process.send(signal.SIGKILL)
 
     def start(self, *words: str) -> Started:
         """Start a command and do not wait for it."""
+        return self.execute(*HEADWAY, *words)
+
+    def execute(self, *command: str) -> Started:
+        """Start any program."""
         process = subprocess.Popen(
-            [*HEADWAY, *words],
+            command,
             cwd=self.folder,
             env=clean_environment() | dict(self.environment),
             stdin=subprocess.DEVNULL,
@@ -60,7 +84,8 @@ class Place:
             text=True,
             start_new_session=True,
         )
-        return Started(process, self.folder)
+        self.started.append(Started(process, self.folder))
+        return self.started[-1]
 
     def run(self, *words: str, seconds: float = 120) -> str:
         """Run a command that has to succeed and return all it printed."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
+from tests.cluster.processes import working_in
 from tests.cluster.slurm import PrivateSlurm
 from tests.main_job.runs import Place, lines_of, wait_until
 
@@ -57,23 +56,7 @@ def test_ctrl_c_twice_cancels_what_runs(laptop: Place) -> None:
     assert code == 130, output
     statuses = Counter(row["status"] for row in laptop.results("stop"))
     assert statuses["ABANDONED"] == 3
-    assert not _sleepers(laptop.folder)
-
-
-def _sleepers(folder: Path) -> list[int]:
-    """Return processes of trials that still run in a folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit() or int(entry.name) == os.getpid():
-            continue
-        try:
-            words = (entry / "cmdline").read_bytes().split(b"\0")
-            is_here = (entry / "cwd").readlink() == folder
-        except OSError:
-            continue
-        if is_here and words[0] in {b"sleep", b"bash", b"/bin/bash"}:
-            found.append(int(entry.name))
-    return found
+    wait_until(lambda: working_in(laptop.folder) == [])
 
 
 def test_a_killed_head_is_resumed_without_repeating_anything(laptop: Place) -> None:

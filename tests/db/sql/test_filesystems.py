@@ -119,6 +119,15 @@ def test_without_proc_nothing_is_known(tmp_path: Path, monkeypatch: pytest.Monke
     assert not is_network(tmp_path)
 
 
+def test_what_cannot_be_looked_at_has_its_mount_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "mountinfo"
+    info.write_text("\n".join([ROOT, mount(tmp_path, "nfs4")]))
+    monkeypatch.setattr(filesystems, "MOUNTINFO", info)
+    assert filesystem_type(tmp_path / ("x" * 300)) == "nfs4"
+
+
 def test_this_machine_knows_its_own_folders() -> None:
     assert filesystem_type(Path("/proc/self")) == "proc"
     assert filesystem_type(Path(os.devnull)) != "unknown"

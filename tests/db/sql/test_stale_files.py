@@ -47,6 +47,20 @@ def test_a_stale_handle_is_replaced(on_a_server: Engine, tmp_path: Path) -> None
     assert count(on_a_server) == 0
 
 
+def test_a_file_that_cannot_be_seen_for_a_while_is_waited_for(
+    on_a_server: Engine, tmp_path: Path
+) -> None:
+    on_a_server.dispose()
+    file, aside = tmp_path / "database.db", tmp_path / "aside.db"
+    file.rename(aside)
+    file.symlink_to(file)  # a loop: an error of the file system, but not that it is not there
+    with pytest.raises(DatabaseUnavailable, match="cannot be seen: Too many levels"):
+        count(on_a_server)
+    file.unlink()
+    aside.rename(file)
+    assert count(on_a_server) == 0
+
+
 def look(reader: Reader, before: Callable[[], None] = lambda: None) -> int:
     with reader.read() as connection:
         before()
