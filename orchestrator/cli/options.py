@@ -61,6 +61,13 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             "RESULT=min)",
             "NAME[=min|max]",
         ),
+        _several(
+            "snapshot",
+            "files and folders that are copied at the start: all trials use the copies, whatever "
+            "becomes of the originals",
+            "PATH",
+        ),
+        Option("snapshot_max_gb", "most that --snapshot copies (default: 1)", "GIB", mebibytes),
     ),
     "what to search": (
         _several(
@@ -144,6 +151,11 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         Option("constraint", "node features, as sbatch takes them", "FEATURES"),
         Option("gres", "generic resources, as sbatch takes them", "GRES"),
         Option("exclude", "hosts to keep out, separated by commas", "HOSTS"),
+        _flag(
+            "requeue",
+            "let Slurm itself start a job again that had to make room or whose node failed "
+            "(default: Headway submits a new one)",
+        ),
         _flag("auto_exclude_defective_hosts", "keep defective hosts out (default: on)"),
         _flag("no_auto_exclude", "the opposite", "auto_exclude_defective_hosts"),
         _flag("force_local_execution", "run the trials on this machine, even where Slurm is"),
@@ -195,12 +207,10 @@ LATER = {
     "pool": "",
     "preflight": "Put the check at the start of --run_program.",
     "profile": "",
-    "requeue": "",
     "run_program_once": "Run it before headway run.",
     "sbatch": "",
     "setup": "Put the lines at the start of --run_program.",
     "slots": "",
-    "snapshot": "",
 }
 USAGE = (
     "headway run --experiment_name NAME --max_eval N --run_program TEXT\n"

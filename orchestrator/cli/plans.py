@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 
 from orchestrator.cli.requests import RunRequest
+from orchestrator.cli.snapshots import measure
 from orchestrator.cluster.base import Cluster, Order
+from orchestrator.reports.texts import size as bytes_text
 from orchestrator.spec.experiment import ExperimentSpec
 
 # Stands for the token that a real submission would get.
@@ -41,9 +43,19 @@ def _plan(request: RunRequest, run_dir: Path) -> list[str]:
         f"Objectives: {', '.join(f'{o.name}={_goal(o.minimize)}' for o in spec.objectives)}",
         f"Parameters: {', '.join(spec.space.names())}",
         f"Program:    {spec.program.strip()}",
+        *_snapshot(request),
         f"Limits:     {_limits(spec)}",
         f"Results:    {store}",
     ]
+
+
+def _snapshot(request: RunRequest) -> list[str]:
+    """Say what would be copied, a line for each path that was listed."""
+    lines = []
+    for path in request.spec.snapshot:
+        count, size = measure(Path(path), request.run_root)
+        lines.append(f"{path} ({count} {'entry' if count == 1 else 'entries'}, {bytes_text(size)})")
+    return [f"{'Snapshot:' if not place else '':<12}{line}" for place, line in enumerate(lines)]
 
 
 def _goal(minimize: bool) -> str:  # noqa: FBT001

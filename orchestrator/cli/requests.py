@@ -22,7 +22,8 @@ from orchestrator.cli.notices import local_notices, notices, storage_notices
 from orchestrator.cli.places import read_run_root
 from orchestrator.cli.programs import check_program, read_program
 from orchestrator.cli.searches import read_space, read_strategy, space_notices
-from orchestrator.cli.urls import read_db_url
+from orchestrator.cli.snapshots import read_snapshot
+from orchestrator.cli.urls import is_text, read_db_url
 from orchestrator.errors import UsageError, did_you_mean
 from orchestrator.spec.experiment import (
     Executor,
@@ -83,19 +84,22 @@ def read_request(
         UsageError: It names the option, what was given, and what is allowed.
     """
     _check_required(namespace)
+    if not is_text(cwd):
+        raise UsageError(f"the working folder {str(cwd)!r} is not UTF-8; start from another one")
     program = read_program(namespace.run_program)
     space = read_space(namespace)
     objectives = parse_result_names([word for words in namespace.result_names for word in words])
     strategy, strategy_notices = read_strategy(namespace, space)
     executor = _choose_executor(namespace, has_slurm)
     timing = _read_timing(namespace.timing)
+    run_root = read_run_root(namespace.run_dir, cwd)
     spec = _make_spec(
         namespace,
         parts=_Parts(program, space, objectives, strategy, executor, timing),
         cwd=cwd,
+        run_root=run_root,
     )
     db_url, db_notices = read_db_url(namespace.db_url, environment, cwd)
-    run_root = read_run_root(namespace.run_dir, cwd)
     return RunRequest(
         spec=spec,
         db_url=db_url,
@@ -183,13 +187,16 @@ def _pairs(option: str, given: Sequence[Sequence[str]]) -> dict[str, str]:
     return pairs
 
 
-def _make_spec(namespace: argparse.Namespace, *, parts: _Parts, cwd: Path) -> ExperimentSpec:
+def _make_spec(
+    namespace: argparse.Namespace, *, parts: _Parts, cwd: Path, run_root: Path
+) -> ExperimentSpec:
     seed = namespace.seed
     try:
         return ExperimentSpec(
             name=namespace.experiment_name,
             program=parts.program,
             working_folder=str(cwd.absolute()),
+            snapshot=read_snapshot(namespace, cwd.absolute(), run_root),
             space=parts.space,
             objectives=parts.objectives,
             strategy=parts.strategy,
@@ -238,6 +245,7 @@ def _read_resources(namespace: argparse.Namespace, timing: Timing) -> Resources:
         constraint=namespace.constraint,
         gres=namespace.gres,
         exclude=tuple(host for host in hosts if host),
+        requeue=namespace.requeue or False,
     )
 
 

@@ -46,6 +46,7 @@ def test_hyphens_underscores_and_equal_signs_all_read(line: str) -> None:
         ("--seed 4294967295", "seed", 4294967295),
         ("--no-auto-exclude", "auto_exclude_defective_hosts", False),
         ("--auto-exclude-defective-hosts", "auto_exclude_defective_hosts", True),
+        ("--requeue", "requeue", True),
         ("--follow", "follow", True),
         ("--description '-x y'", "description", "-x y"),
         ("--description=--follow", "description", "--follow"),

@@ -122,6 +122,13 @@ def test_hosts_to_exclude_are_cut_at_commas_outside_of_brackets(tmp_path: Path) 
     assert resources.exclude == ("n[1,3]", "m2")
 
 
+def test_slurm_starts_jobs_again_only_if_that_is_asked_for(tmp_path: Path) -> None:
+    assert not request(BASE, tmp_path, slurm=True).spec.resources.requeue
+    assert request(BASE + "--requeue", tmp_path, slurm=True).spec.resources.requeue
+    (said,) = request(BASE + "--requeue", tmp_path).notices
+    assert said.startswith("--requeue: no effect")
+
+
 def test_a_seed_is_drawn_and_kept(tmp_path: Path) -> None:
     drawn = {request(BASE, tmp_path).spec.seed for _ in range(3)}
 

@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from db.sql.reading import trials
+from db.sql.reading.code import ChangedFile, changed
 from db.sql.reading.trials import TrialRow
 from db.sql.tables import Artifact, Attempt, Metric, Objective, Outcome, Trial, table_of
 from db.states import AttemptState, FailureClass
@@ -104,6 +105,7 @@ class TrialDetail:
     outcomes: tuple[OutcomeDetail, ...]
     metrics: tuple[MetricSummary, ...]
     artifacts: tuple[ArtifactDetail, ...]
+    code: tuple[ChangedFile, ...]
 
 
 def find(connection: sa.Connection, experiment_id: int, index: int) -> TrialDetail | None:
@@ -120,6 +122,7 @@ def find(connection: sa.Connection, experiment_id: int, index: int) -> TrialDeta
         outcomes=_outcomes(connection, key),
         metrics=_metrics(connection, key),
         artifacts=_artifacts(connection, key),
+        code=changed(connection, key),
     )
 
 
