@@ -8,7 +8,7 @@ DEMO_TRIALS ?= 40
 PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-botorch lint format docs bench cluster cluster-stop services clean
+.PHONY: help setup demo test test-all chaos test-botorch lint format docs bench cluster cluster-stop services clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -53,10 +53,14 @@ format: $(VENV)/.developing  ## put the code into its form
 	$(BIN)/ruff format --quiet .
 
 test: $(VENV)/.developing services lint  ## everything that CI runs: real Slurm, real PostgreSQL
-	$(PYTEST) -m 'not botorch and not slow and not chaos'
+	$(PYTEST) -m 'not botorch and not slow'
 
 test-all: $(VENV)/.developing services lint  ## also what takes long
 	$(PYTEST) -m 'not botorch'
+
+chaos: $(VENV)/.developing services  ## break things 260 times while 1 500 trials run (CHAOS=… for options)
+	$(BIN)/python -m tests.chaos --database postgres $(CHAOS)
+	$(BIN)/python -m tests.chaos --database sqlite --trials 500 --faults 50 $(CHAOS)
 
 test-botorch: $(VENV)/.developing services  ## the BoTorch model (installs torch, 1 GB, into .venv-botorch)
 	@test -x $(VENV)-botorch/bin/python || $(PYTHON) -m venv $(VENV)-botorch
