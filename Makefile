@@ -4,8 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_TRIALS ?= 40
-# Each process starts a private Slurm and databases of its own, so more than four do not pay.
-PYTEST := $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4
+# One process more than there are cores, as trials mostly wait for Slurm; each starts a private Slurm
+# and databases of its own, so more than four do not pay.
+PYTEST := $(BIN)/python -m pytest --numprocesses $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 ))) --maxprocesses 4
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all chaos test-botorch lint format docs bench cluster cluster-stop services clean

@@ -16,7 +16,7 @@ from tests.cluster import postgres
 from tests.cluster.fixtures import require_programs
 from tests.cluster.slurm import required_programs
 
-SEED, FAULTS, TRIALS = 4, 20, 80
+SEED, FAULTS, TRIALS = 4, 20, 60
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from db.sql.engine import connect, sqlite_url
 from tests.model.machine import AttemptMachine, SpoolMachine
 
 MACHINES = [AttemptMachine, SpoolMachine]
-SHORT, LONG = 30, 1500
+SHORT, LONG = 16, 1500
 # Making a failing example small takes minutes: the long form does it.
 STEPS = 20
 

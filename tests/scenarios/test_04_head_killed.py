@@ -72,7 +72,7 @@ def test_a_head_that_dies_around_sbatch_loses_and_repeats_nothing(
 
 
 @pytest.mark.postgres
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_head_that_is_killed_at_random_moments_loses_and_repeats_nothing(
     login_node: Place, slurm_cluster: PrivateSlurm, postgres_url: str, kills: int
 ) -> None:
@@ -91,7 +91,7 @@ def test_a_head_that_is_killed_at_random_moments_loses_and_repeats_nothing(
 
 
 @pytest.mark.parametrize(
-    "commits", [range(1, 7), pytest.param(range(1, 40), marks=pytest.mark.slow)]
+    "commits", [range(1, 5), pytest.param(range(1, 40), marks=pytest.mark.slow)]
 )
 @pytest.mark.parametrize("how", ["before", "after"])
 def test_a_head_that_dies_at_any_commit_loses_and_repeats_nothing(

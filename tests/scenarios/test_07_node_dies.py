@@ -53,6 +53,10 @@ def assert_one_result_each(evidence: Evidence, cluster: PrivateSlurm) -> None:
     assert jobs_left(cluster, "node") == []
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize(
+    "url", ["server", pytest.param("files", marks=pytest.mark.slow)], indirect=True
+)
 def test_a_trial_of_a_dead_node_runs_elsewhere_at_once(
     preempting_place: Place, preempting_cluster: PrivateSlurm, url: str | None
 ) -> None:
