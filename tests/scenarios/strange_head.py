@@ -27,10 +27,11 @@ def die_at_commit(number: int, *, before: bool) -> None:
     def counting(self: DefaultDialect, connection: object) -> None:
         nonlocal seen
         seen += 1
-        if seen == number and before:
+        mine = seen  # another thread may commit while this one does
+        if mine == number and before:
             os.kill(os.getpid(), signal.SIGKILL)
         commit(self, connection)
-        if seen == number:
+        if mine == number:
             os.kill(os.getpid(), signal.SIGKILL)
 
     DefaultDialect.do_commit = counting  # type: ignore[method-assign]
