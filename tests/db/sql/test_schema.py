@@ -88,10 +88,10 @@ def constraints(engine: sa.Engine) -> dict[str, Any]:
     inspector = sa.inspect(engine)
     found: dict[str, Any] = {}
     for name in tables():
-        checks = {
-            check["name"]: CASTS.sub("", check["sqltext"])
+        checks = sorted(
+            (str(check["name"]), CASTS.sub("", check["sqltext"]))
             for check in inspector.get_check_constraints(name)
-        }
+        )
         indexes = {
             index["name"]: (index["column_names"], index["unique"], _words(index))
             for index in inspector.get_indexes(name)
@@ -128,7 +128,7 @@ def test_the_migrations_make_the_same_checks_and_indexes(
         connection.execute(sa.text("DROP TABLE alembic_version"))
     connect(empty_url).dispose()
     assert by_migration == constraints(upgraded)
-    assert by_migration["trial"][0].keys() >= {"ck_trial_status"}
+    assert "ck_trial_status" in dict(by_migration["trial"][0])
 
 
 def test_a_migrated_database_is_opened_like_any_other(upgraded: sa.Engine, empty_url: str) -> None:
