@@ -20,6 +20,7 @@ import tenacity
 
 from orchestrator.cluster.commands import CommandResult, Commands
 from orchestrator.cluster.parsing import SACCT_FORMAT, NamedStatus, read_sacct
+from orchestrator.cluster.patience import Patience
 
 NO_ACCOUNTING = re.compile(r"accounting storage is disabled", re.IGNORECASE)
 # As long as a look at the queue waits for the accounting.
@@ -58,7 +59,7 @@ class Accounting:
         self._limit_seconds = limit_seconds
         self._is_absent = False
         self._calls: dict[str, _Call] = {}
-        self._trouble: tenacity.RetryCallState | None = None
+        self._patience = Patience(PAUSE, SILENCE)
         self._not_before = 0.0
 
     def ask_jobs(self, ids: Collection[str]) -> Told:
@@ -109,22 +110,13 @@ class Accounting:
         del self._calls[option]
         result = call.result.result()
         if result.is_ok:
-            self._trouble, self._not_before = None, 0.0
+            self._patience.regain()
+            self._not_before = 0.0
             return Told(read_sacct(result.output), call.keys)
         self._is_absent = NO_ACCOUNTING.search(result.errors) is not None
-        self._wait_longer(result)
+        self._not_before = time.monotonic() + self._patience.lose()
         return Told()
-
-    def _wait_longer(self, result: CommandResult) -> None:
-        if self._trouble is None:
-            self._trouble = tenacity.RetryCallState(tenacity.Retrying(), None, (), {})
-        else:
-            self._trouble.prepare_for_next_attempt()
-        self._trouble.set_result(result)
-        self._not_before = time.monotonic() + PAUSE(self._trouble)
 
     def _is_out(self) -> bool:
         """Whether nobody can be asked: the queue is all there is."""
-        if self._trouble is not None and self._trouble.outcome is not None:
-            return self._is_absent or bool(SILENCE(self._trouble))
-        return self._is_absent
+        return self._is_absent or self._patience.is_over()

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import time
 
+import tenacity
+
 from orchestrator.cluster.base import Answer
+from orchestrator.cluster.patience import Patience
 from orchestrator.errors import ClusterError
 from orchestrator.steps.docket import Note
-from orchestrator.steps.patience import Patience
+
+# Two seconds at first, then twice as long each time, up to a minute.
+PAUSE = tenacity.wait_exponential(multiplier=2, max=60)
+END = tenacity.stop_after_delay(1800)
 
 
 class Refusals:
@@ -19,8 +25,8 @@ class Refusals:
 
     def __init__(self, note: Note) -> None:
         self._note = note
-        self._scheduler = Patience()
-        self._disk = Patience()
+        self._scheduler = Patience(PAUSE, END)
+        self._disk = Patience(PAUSE, END)
         self._complaint = ""
         self.until = 0.0
 

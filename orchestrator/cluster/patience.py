@@ -1,18 +1,25 @@
-"""How long a scheduler that takes no jobs is tried again: with growing pauses, and not for ever."""
+"""How long something that does not work is tried again: with growing pauses, and not for ever."""
 
 from __future__ import annotations
 
 import tenacity
 
-# Two seconds at first, then twice as long each time, up to a minute.
-PAUSE = tenacity.wait_exponential(multiplier=2, max=60)
-PATIENCE = tenacity.stop_after_delay(1800)
-
 
 class Patience:
-    """The pauses between submissions while the scheduler takes none."""
+    """The pauses between tries that are all in vain; whoever tries, waits by himself.
 
-    def __init__(self) -> None:
+    tenacity counts and calculates; it cannot do the waiting, as the head has other work meanwhile.
+    """
+
+    def __init__(self, pause: tenacity.wait.wait_base, end: tenacity.stop.stop_base) -> None:
+        """Nothing was tried yet.
+
+        Args:
+            pause: How long to wait after each try.
+            end: When it has been in vain for too long.
+        """
+        self._pause = pause
+        self._end = end
         self._state: tenacity.RetryCallState | None = None
 
     @property
@@ -27,11 +34,11 @@ class Patience:
         else:
             self._state.prepare_for_next_attempt()
         self._state.set_result(None)
-        return float(PAUSE(self._state))
+        return float(self._pause(self._state))
 
     def is_over(self) -> bool:
-        """Whether it has been in vain for half an hour."""
-        return self._state is not None and bool(PATIENCE(self._state))
+        """Whether it has been in vain for too long."""
+        return self._state is not None and bool(self._end(self._state))
 
     def regain(self) -> None:
         """Take note that it works again."""
