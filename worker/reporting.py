@@ -44,6 +44,8 @@ _LOOKS = 4
 _LOOK_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
 _ERRORS = 2
+# Begins the line of a report that found no other way; the head looks for it (`steps.salvage`).
+LAST_RESORT = "HEADWAY-REPORT: "
 
 
 class SpoolTransport:
@@ -166,7 +168,7 @@ def deliver(
         return True
     if is_direct and not is_spool_first and _try_way(spool, message, patience, stopping):
         return True
-    write_all(_ERRORS, f"\nHEADWAY-REPORT: {dumps(message)}\n".encode())
+    write_all(_ERRORS, f"\n{LAST_RESORT}{dumps(message)}\n".encode())
     return False
 
 

@@ -24,9 +24,8 @@ from orchestrator.cluster.base import (
     Survey,
     refused_by_files,
 )
+from worker.local_job import local_job_id
 
-# A job id is `local-PID-START`: a process id alone may belong to somebody else tomorrow.
-_PREFIX = "local"
 # A worker that was told to end and lives on after this time is killed with its program: longer than
 # the grace that it gives its program.
 KILL_SECONDS = 25.0
@@ -69,7 +68,7 @@ class LocalCluster:
                 stderr=output,
                 start_new_session=True,
             )
-        job_id = f"{_PREFIX}-{child.pid}-{process_start(child.pid) or 0}"
+        job_id = local_job_id(child.pid, process_start(child.pid) or 0)
         with self._lock:
             self._children[job_id] = child
         return job_id
@@ -116,7 +115,7 @@ class LocalCluster:
         for pid, words in _own_processes():
             token = next((word for word in words if word in wanted), None)
             if token is not None and str(self.entry) in words and words[-1].isdigit():
-                job_id = f"{_PREFIX}-{pid}-{process_start(pid) or 0}"
+                job_id = local_job_id(pid, process_start(pid) or 0)
                 found[wanted[token]][int(words[-1])] = job_id
         return found
 

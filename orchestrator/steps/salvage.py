@@ -20,8 +20,9 @@ from db.sql.store import Transaction
 from db.states import EventKind
 from orchestrator.steps.docket import Docket
 from orchestrator.steps.ledger import OpenAttempt
+from worker.reporting import LAST_RESORT
 
-MARK = b"HEADWAY-REPORT: "
+_MARK = LAST_RESORT.encode()
 # What may stand after it is little: what Slurm says of the job's end.
 _TAIL_BYTES = 4 * 1024 * 1024
 
@@ -87,4 +88,4 @@ def _last_lines(path: Path) -> list[bytes]:
             data = file.read(_TAIL_BYTES)
     except OSError:
         return []
-    return [line[len(MARK) :] for line in data.split(b"\n") if line.startswith(MARK)]
+    return [line[len(_MARK) :] for line in data.split(b"\n") if line.startswith(_MARK)]
