@@ -36,6 +36,7 @@ from orchestrator.steps.space import Space
 from orchestrator.steps.submit import Submitter
 from tests.db.sql.samples import HOLDER, new_experiment
 from tests.health.payloads import end
+from tests.steps.picture import picture
 from tests.steps.scripted import Clock, Inline, ScriptedCluster, ScriptedGenerator
 
 
@@ -358,30 +359,6 @@ class World:
 
 
 LIVE = ("PLANNED", "SUBMITTED", "STARTED")
-
-
-def picture(ledger: Ledger) -> dict[str, Any]:
-    """What a ledger holds that the database knows too, for comparison."""
-    return {
-        "trials": {
-            key: (t.index, t.point, t.status.name, t.attempts, list(map(str, t.failures)))
-            for key, t in ledger.trials.items()
-        },
-        "attempts": {
-            key: (a.trial_id, a.token, str(a.state), a.submission_id, a.job_name, a.job_id, a.claim)
-            for key, a in ledger.attempts.items()
-        },
-        "submissions": {
-            key: (s.token, str(s.state), sorted(k for k in s.attempt_ids if k in ledger.attempts))
-            for key, s in ledger.submissions.items()
-            if any(k in ledger.attempts for k in s.attempt_ids)
-        },
-        "waiting": sorted(ledger.waiting),
-        "counts": {status.name: count for status, count in ledger.counts.items() if count},
-        "proposed": ledger.proposed,
-        "next_index": ledger.next_index,
-        "states": ledger.generator_states,
-    }
 
 
 def attempts_of(world: World, index: int) -> list[tuple[str, str | None]]:
