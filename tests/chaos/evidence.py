@@ -7,10 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SEEN = "seen"
+# While this file is there, no program comes to its end.
+HOLD = "hold"
 # One short line is one write. A program says that it runs before it does anything.
 PROGRAM = (
     'say() {{ echo "$1 $HEADWAY_TRIAL $HEADWAY_ATTEMPT $$ $EPOCHREALTIME" >> seen; }}; say begin; '
-    "sleep $(( RANDOM % {most} / 10 )).$(( RANDOM % 10 )); say end; echo RESULT: %(x)"
+    "sleep $(( RANDOM % {most} / 10 )).$(( RANDOM % 10 )); "
+    f"while [ -e {HOLD} ]; do sleep 0.1; done; "
+    "say end; echo RESULT: %(x)"
 )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from tests.chaos import verdict
-from tests.chaos.evidence import PROGRAM, Seen
+from tests.chaos.evidence import HOLD, PROGRAM, Seen
 from tests.chaos.faults import Harm, Heal
 from tests.chaos.heads import Keeper
 from tests.chaos.plan import LONGEST_GAP_SECONDS, Fault, Kind, make_plan
@@ -94,6 +94,7 @@ class Run:
             problem = self._disturb()
         finally:
             self._heal(all_of_them=True)
+            self._hold(is_ahead=False)
         self.say("")
         self.say(f"faults                {len(self.done)}")
         for line in verdict.figures(self.site, self.keeper, self.seen, began=began):
@@ -113,6 +114,7 @@ class Run:
             moment = time.monotonic()
             if self.seen.look() > ended:
                 ended, last_end = self.seen.look(), moment
+            self._hold(is_ahead=bool(waiting) and ended >= self._place(waiting[0]))
             if problem := self._problem(ended, moment - last_end):
                 return problem
             waited = moment - last_fault
@@ -135,9 +137,24 @@ class Run:
         return ""
 
     def _is_due(self, fault: Fault, ended: int, waited: float) -> bool:
-        """Whether it is a fault's turn: they are spread evenly over the trials."""
-        place = self.trials * fault.number / (self.faults + 1)
-        return waited >= fault.gap_seconds and (ended >= place or waited >= LONGEST_WAIT_SECONDS)
+        """Whether it is a fault's turn."""
+        is_there = ended >= self._place(fault) or waited >= LONGEST_WAIT_SECONDS
+        return is_there and waited >= fault.gap_seconds
+
+    def _place(self, fault: Fault) -> float:
+        """After how many trials it is a fault's turn: they are spread evenly over the trials.
+
+        Those that may run at once are kept back, so that the last fault finds some.
+        """
+        return max(0, self.trials - SLOTS) * fault.number / (self.faults + 1)
+
+    def _hold(self, *, is_ahead: bool) -> None:
+        """Let no trial end while the next fault is overdue: the search must not run away from it."""
+        hold = self.site.place.folder / HOLD
+        if is_ahead:
+            hold.touch()
+        else:
+            hold.unlink(missing_ok=True)
 
     def _begin(self, fault: Fault) -> bool:
         """Let a fault begin; False if there was nothing to hit."""
