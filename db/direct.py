@@ -32,7 +32,7 @@ WHERE submission_id = (SELECT id FROM submission WHERE token = %(token)s)
 """
 _ASSIGNMENT = """
 SELECT attempt.id, attempt.token, attempt.number, trial."index", trial.parameters,
-       attempt.log_path
+       attempt.log_path, attempt.requested
 FROM attempt
 JOIN trial ON trial.id = attempt.trial_id
 JOIN submission ON submission.id = attempt.submission_id
@@ -113,16 +113,20 @@ class DirectStore:
 
     def _assignment(self, row: Row) -> Assignment:
         """Make an assignment of a row of the database."""
-        attempt_id, token, number, index, parameters, log_path = row
-        return {
+        attempt_id, token, number, index, parameters, log_path, requested = row
+        assignment: Assignment = {
             "attempt_id": attempt_id,
             "attempt_token": token,
             "number": number,
             "trial_index": index,
-            "parameters": loads(parameters) if isinstance(parameters, str) else parameters,
+            "parameters": _read(parameters),
             "log_path": log_path or "",
             "checkpoint_dir": os.path.join(self._run_dir, "checkpoints", str(index)),
         }
+        timeout = (_read(requested) or {}).get("timeout_seconds")
+        if timeout is not None:
+            assignment["timeout_seconds"] = timeout
+        return assignment
 
     def send(self, message: ReportMessage) -> None:
         """Store a report; again is no harm. An END is stored even if the attempt was superseded.
@@ -159,6 +163,11 @@ class DirectStore:
         }
         changed, _ = self._database.transact(lambda execute: execute(_HEARTBEAT, key))
         return changed == 1
+
+
+def _read(value: Any) -> Any:
+    """Return what a JSON column holds, which some drivers give as text."""
+    return loads(value) if isinstance(value, str) else value
 
 
 def _key(message: ReportMessage) -> dict[str, Any]:

@@ -129,8 +129,8 @@ def attempts(url: str | Path, experiment: str) -> pd.DataFrame:
 
     Columns: trial, attempt, state, host, job; what was requested: cpus, gpus, nodes, memory_mb; what
     was measured: wall_seconds, user_seconds, system_seconds, peak_memory_bytes, gpu_memory_bytes,
-    gpu_utilization_percent; exit_code, signal, slurm_state, failure, message, log_path; created_at,
-    submitted_at, started_at, ended_at.
+    gpu_utilization_percent; exit_code, signal, slurm_state, failure, failure_name, message, action,
+    evidence, log_path; created_at, submitted_at, started_at, ended_at.
 
     Args:
         url: The database.

@@ -173,6 +173,10 @@ def _object(words: str, forms: Mapping[str, _Form]) -> _Form:
 _TOKEN = _Form("a token", _is_token)
 _ANY_TEXT = _Form("a text", lambda value: isinstance(value, str))
 _NUMBER = _Form("a finite number", _is_number)
+_SCALAR = _Form(
+    "a text, a number, true, false or null",
+    lambda value: value is None or isinstance(value, str | bool) or _is_number(value),
+)
 _TIME = _Form("a time with its zone", _is_time)
 _COUNT = _whole(0, _INT64)
 _CODE = _optional(_whole(-_INT32, _INT32))
@@ -201,6 +205,7 @@ _PAYLOADS: dict[ReportKind, dict[str, _Form]] = {
         "host": _text(255),
         "slurm_job_id": _optional(_text(60)),
         "restart": _optional(_whole(0, _INT32)),
+        "memory_mb": _optional(_whole(1, _INT32)),
         "previous": _optional(_whole(0, _INT32)),
         "code": _optional(_table(_object("a version of a file", _CODE_VERSION))),
     },
@@ -220,7 +225,10 @@ _PAYLOADS: dict[ReportKind, dict[str, _Form]] = {
         "measured": _object("an object with what was measured", _MEASURED),
         "told_by": _CODE,
         "is_unfit": _optional(_Form("true or false", lambda value: isinstance(value, bool))),
+        "checks": _optional(_table(_SCALAR)),
         "submission_token": _optional(_TOKEN),
         "array_index": _optional(_whole(0, _INT32)),
+        "restart": _optional(_whole(0, _INT32)),
+        "slurm_job_id": _optional(_text(60)),
     },
 }

@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 Value = int | float | str | bool
+# What was measured on a node, by its name; names carry their units. None: it could not be told.
+Checks = dict[str, int | float | str | bool | None]
 
 
 class CodeVersion(TypedDict):
@@ -25,6 +27,15 @@ class SeenFile(CodeVersion):
     mtime_ns: int
 
 
+class Preflight(TypedDict):
+    """What a worker looks at before it claims an attempt."""
+
+    gpus: int  # that were asked for, a node; 0: nobody looks for any
+    memory_mb: int | None  # the same of memory, unless Slurm's own word says more
+    command: str | None  # --preflight, run by bash in the working folder
+    seconds: float  # time limit of each look
+
+
 class WorkerJob(TypedDict):
     """`job.json` in the run folder (mode 0600): what all attempts of an experiment share."""
 
@@ -38,8 +49,9 @@ class WorkerJob(TypedDict):
     working_folder: str  # where programs start: where the user typed the command, or its mirror
     code: NotRequired[dict[str, SeenFile]]  # files that the program names, as the head saw them
     snapshot: NotRequired[str]  # folder with the copies of --snapshot
+    preflight: NotRequired[Preflight]  # missing: of a Headway that did not look
     objectives: list[str]  # names that the program has to print
-    worker_timeout_seconds: float | None  # the worker's own limit for one trial
+    worker_timeout_seconds: float | None  # for one trial; an assignment may allow more
     grace_seconds: float  # between SIGTERM and SIGKILL for the program
     heartbeat_seconds: float
     claim_patience_seconds: float  # how long to try to reach the database for the claim
@@ -61,6 +73,7 @@ class Assignment(TypedDict):
     parameters: dict[str, Value]
     log_path: str  # relative to the run folder
     checkpoint_dir: str  # absolute; the same for all attempts of a trial
+    timeout_seconds: NotRequired[float]  # the worker's limit for this attempt, if there is one
 
 
 class Claim(TypedDict):
@@ -73,6 +86,7 @@ class Claim(TypedDict):
     started_at: str
     code: NotRequired[dict[str, CodeVersion]]  # files that have changed since the head looked
     restart: NotRequired[int]  # SLURM_RESTART_COUNT, if Slurm has started the job again
+    memory_mb: NotRequired[int]  # of a node, as Slurm has given it to the job
     previous: NotRequired[int]  # key of the attempt that this worker ended itself, as it goes on
 
 
@@ -139,4 +153,8 @@ class EndPayload(TypedDict):
     # attempt_id is 0, and these two tell which one it was.
     submission_token: NotRequired[str]
     array_index: NotRequired[int]
+    restart: NotRequired[int]  # as in the claim that it did not make
     is_unfit: NotRequired[bool]  # not for the database (NO_DATABASE) but for its node (NODE)
+    # Only with `is_unfit`, and only if the fault is the node's own: what was measured there until a
+    # look failed, whose name stands under "failed".
+    checks: NotRequired[Checks]

@@ -28,7 +28,11 @@ JOIN submission ON submission.id = attempt.submission_id
 WHERE submission.token = %(token)s AND attempt.array_index = %(array_index)s
 ORDER BY attempt.number DESC LIMIT 1
 """
-_END_PAYLOAD = "SELECT payload FROM report WHERE attempt_id = %(attempt_id)s AND kind = 'END'"
+# What was refused may be of a job that had not claimed the attempt.
+_END_PAYLOAD = """
+SELECT payload FROM report
+WHERE attempt_id = %(attempt_id)s AND kind = 'END' AND refused_reason IS NULL
+"""
 _CLOSE = """
 UPDATE attempt
 SET state = 'FAILED', failure_class = 'PREEMPTED', failure_message = %(message)s, ended_at = {now}

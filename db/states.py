@@ -91,6 +91,7 @@ class FailureClass(StrEnum):
     LOST = "LOST"  # its job is gone, or its heartbeat ended, and no report came
     NO_DATABASE = "NO_DATABASE"  # its worker could not reach the database to claim it
     SUBMIT = "SUBMIT"  # sbatch refused it
+    RULE = "RULE"  # a rule of the user's own fits its log; the rule's name stands beside it
     CANCELLED = "CANCELLED"  # ended on request, ours or a person's
 
 
@@ -182,6 +183,10 @@ class EventKind(StrEnum):
     SALVAGED = "salvaged"  # a report was found in the log of an attempt: it had no other way
     GHOST = "ghost"  # a job of ours that nobody waits for was found, and is cancelled
     SUBMISSION = "submission"  # a call of sbatch was refused, is unclear, or was adopted
+    SUSPECT = "suspect"  # new jobs avoid a host until another one has told, or no longer
+    EXCLUDED = "excluded"  # a host is kept out: by whom, why, until when, on what evidence
+    INCLUDED = "included"  # a host is let in again: by whom or by what
+    STEERED = "steered"  # jobs that wait avoid other hosts now, or one was taken from its host
     STOP = "stop"  # a person, a signal, the clock or the failure limit asked for the end
     EXIT = "exit"  # the head ended, and how
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -38,13 +38,18 @@ _OPEN: sa.BindParameter[AttemptState] = sa.bindparam(
 
 @dataclass(frozen=True, kw_only=True)
 class NewAttempt:
-    """An attempt that is about to be planned."""
+    """An attempt that is about to be planned.
+
+    Attributes:
+        requested: What is asked for it; None: what the submission asks for.
+    """
 
     trial_id: int
     array_index: int
     number: int
     token: str
     log_path: str
+    requested: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +66,7 @@ class AttemptRow:
     host: str | None
     claim: str | None
     log_path: str | None
+    requested: dict[str, Any] | None
     heartbeat_at: datetime | None
     submission_id: int
     submission_token: str
@@ -98,7 +104,7 @@ def plan(
             **vars(attempt),
             "submission_id": key[0],
             "state": AttemptState.PLANNED,
-            "requested": resources,
+            "requested": attempt.requested or resources,
             "created_at": created,
         }
         for attempt in attempts
@@ -174,6 +180,25 @@ def started(
     return connection.execute(statement).rowcount == 1
 
 
+def note_exclusions(
+    connection: sa.Connection, attempt_ids: Collection[int], hosts: Sequence[str]
+) -> dict[int, dict[str, Any]]:
+    """Note that the jobs of attempts avoid these hosts now, and no others.
+
+    Returns:
+        What is now on record as asked for, by attempt.
+    """
+    query = sa.select(_attempt.c.id, _attempt.c.requested).where(_attempt.c.id.in_(attempt_ids))
+    after = {
+        key: {**(before or {}), "exclude": list(hosts)} for key, before in connection.execute(query)
+    }
+    if after:
+        statement = _attempt.update().where(_attempt.c.id == sa.bindparam("key"))
+        rows = [{"key": key, "requested": requested} for key, requested in after.items()]
+        connection.execute(statement, rows)
+    return after
+
+
 def beat(connection: sa.Connection, attempt_ids: Collection[int]) -> None:
     """Note that attempts gave a sign of life through the spool.
 
@@ -210,7 +235,8 @@ def quiet(
     """
     moment = leases.database_time(connection)
     is_end = (_report.c.attempt_id == _attempt.c.id) & (_report.c.kind == ReportKind.END)
-    has_ended = sa.exists().where(is_end)
+    # One that was refused is of another job, which had not claimed the attempt.
+    has_ended = sa.exists().where(is_end, _report.c.refused_reason.is_(None))
     query = (
         sa.select(_attempt.c.id, _attempt.c.host, _attempt.c.heartbeat_at, has_ended)
         .join(_trial, _trial.c.id == _attempt.c.trial_id)
@@ -231,7 +257,10 @@ class End:
 
     state: AttemptState
     failure_class: FailureClass | None = None
+    failure_name: str | None = None
     failure_message: str | None = None
+    failure_action: str | None = None
+    failure_evidence: dict[str, Any] | None = None
     exit_code: int | None = None
     signal: int | None = None
     host: str | None = None
@@ -267,6 +296,7 @@ def open_attempts(connection: sa.Connection, experiment_id: int) -> list[Attempt
             _attempt.c.host,
             _attempt.c.claim,
             _attempt.c.log_path,
+            _attempt.c.requested,
             _attempt.c.heartbeat_at,
             _submission.c.id.label("submission_id"),
             _submission.c.token.label("submission_token"),
@@ -300,19 +330,50 @@ def others(connection: sa.Connection, trial_id: int, *, but: int) -> list[tuple[
     return [(key, job) for key, job in connection.execute(query)]
 
 
+@dataclass(frozen=True, kw_only=True)
+class FailedAttempt:
+    """Why an earlier attempt of a trial gave no result, and what it had asked for.
+
+    Attributes:
+        failure: Its class.
+        name: The rule or the log pattern that gave it its class.
+        host: Where it ran; None if it never did.
+        requested: What was asked of the scheduler for it; empty if that is not known.
+    """
+
+    failure: FailureClass
+    name: str | None = None
+    host: str | None = None
+    requested: Mapping[str, Any] = field(default_factory=dict)
+
+
 def failures(
     connection: sa.Connection, trial_ids: Collection[int]
-) -> dict[int, list[FailureClass]]:
-    """Return the failure classes of the ended attempts of trials, by trial, oldest first."""
+) -> dict[int, list[FailedAttempt]]:
+    """Return why the ended attempts of trials gave no result, by trial, oldest first."""
     query = (
-        sa.select(_attempt.c.trial_id, _attempt.c.failure_class)
+        sa.select(
+            _attempt.c.trial_id,
+            _attempt.c.failure_class,
+            _attempt.c.failure_name,
+            _attempt.c.host,
+            _attempt.c.requested,
+        )
         .where(_attempt.c.trial_id.in_(trial_ids), _attempt.c.failure_class.is_not(None))
         .order_by(_attempt.c.trial_id, _attempt.c.number)
     )
-    found: dict[int, list[FailureClass]] = {}
-    for trial_id, failure in connection.execute(query):
-        found.setdefault(trial_id, []).append(failure)
+    found: dict[int, list[FailedAttempt]] = {}
+    for trial_id, failure, name, host, requested in connection.execute(query):
+        failed = FailedAttempt(failure=failure, name=name, host=host, requested=requested or {})
+        found.setdefault(trial_id, []).append(failed)
     return found
+
+
+def requested(connection: sa.Connection, attempt_id: int) -> dict[str, Any]:
+    """Return what was asked of the scheduler for an attempt; empty if that is not known."""
+    query = sa.select(_attempt.c.requested).where(_attempt.c.id == attempt_id)
+    found: dict[str, Any] | None = connection.execute(query).scalar()
+    return found or {}
 
 
 def last_numbers(connection: sa.Connection, trial_ids: Collection[int]) -> dict[int, int]:

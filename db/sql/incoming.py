@@ -109,10 +109,27 @@ def find_attempt(connection: sa.Connection, submission_token: str, array_index: 
     return connection.execute(query).scalar()
 
 
+def start_payload(connection: sa.Connection, attempt_id: int) -> dict[str, Any] | None:
+    """Return what the worker that claimed an attempt said then; None if nothing of it is known."""
+    payload = sa.type_coerce(_report.c.payload, _AnyJson())
+    query = sa.select(payload).where(
+        _report.c.attempt_id == attempt_id,
+        _report.c.kind == ReportKind.START,
+        _report.c.refused_reason.is_(None),
+    )
+    found = connection.execute(query).scalar()
+    return found if isinstance(found, dict) else None
+
+
 def logs_of_unreported(connection: sa.Connection, attempt_ids: Sequence[int]) -> dict[int, str]:
-    """Return the logs of those of these attempts that have reported no end, by key."""
+    """Return the logs of those of these attempts that have reported no end, by key.
+
+    A report that was refused is none: it may be of another job, which had not claimed.
+    """
     is_reported = sa.exists().where(
-        _report.c.attempt_id == _attempt.c.id, _report.c.kind == ReportKind.END
+        _report.c.attempt_id == _attempt.c.id,
+        _report.c.kind == ReportKind.END,
+        _report.c.refused_reason.is_(None),
     )
     query = sa.select(_attempt.c.id, _attempt.c.log_path).where(
         _attempt.c.id.in_(attempt_ids), _attempt.c.log_path.is_not(None), ~is_reported

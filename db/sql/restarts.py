@@ -41,6 +41,7 @@ class Run:
     slurm_job_id: str | None
     host: str | None
     log_path: str | None
+    requested: dict[str, Any] | None
 
     @property
     def is_open(self) -> bool:
@@ -67,6 +68,7 @@ def runs(connection: sa.Connection, attempt_id: int) -> list[Run]:
             _other.c.slurm_job_id,
             _other.c.host,
             _other.c.log_path,
+            _other.c.requested,
         )
         .select_from(_attempt)
         .join(_other, _same_place)
@@ -84,9 +86,11 @@ def get(connection: sa.Connection, attempt_id: int) -> Run:
 
 
 def end_payload(connection: sa.Connection, attempt_id: int) -> dict[str, Any] | None:
-    """Return what the END report of an attempt says, if there is one."""
+    """Return what the END report of an attempt says, if there is one that was not refused."""
     query = sa.select(_report.c.payload).where(
-        _report.c.attempt_id == attempt_id, _report.c.kind == ReportKind.END
+        _report.c.attempt_id == attempt_id,
+        _report.c.kind == ReportKind.END,
+        _report.c.refused_reason.is_(None),
     )
     found: dict[str, Any] | None = connection.execute(query).scalar()
     return found

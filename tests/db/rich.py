@@ -51,6 +51,13 @@ STATUSES = (
     TrialStatus.COMPLETED,
     TrialStatus.CANDIDATE,
 )
+# What a failed attempt says beside its class.
+FAILURE: dict[str, Any] = {
+    "failure_name": "gpu_lost",
+    "failure_message": "exit code 1",
+    "failure_action": "tried again on another host",
+    "failure_evidence": {"blame": "PAIRED", "line": "GPU has fallen off the bus", "exit_code": 1},
+}
 MEANS = {0: 0.1 + 0.2, 1: 1e-17, 2: -1.7976931348623157e308, 6: 3.0}
 
 
@@ -311,7 +318,7 @@ class _Writer(Rows):
             infos={"note": "fine, isn't it"},
             exit_code={AttemptState.SUCCEEDED: 0, AttemptState.FAILED: 1}.get(state),
             failure_class=classes.get(state),
-            failure_message="exit code 1" if state == AttemptState.FAILED else None,
+            **(FAILURE if state == AttemptState.FAILED else {}),
             log_path=f"logs/00/{order}.log",
             created_at=began,
             submitted_at=began + timedelta(seconds=1),

@@ -16,7 +16,7 @@ from db.errors import DatabaseError
 from db.sql.engine import connect
 from db.sql.reading.fields import PAGE
 from tests.db.records import START
-from tests.db.rich import MEANS, Rich, make_rich
+from tests.db.rich import FAILURE, MEANS, Rich, make_rich
 
 ROOT = Path(__file__).parents[2]
 READERS = (
@@ -94,6 +94,14 @@ def test_the_long_tables_hold_what_was_written(rich: Rich, url: str) -> None:
     assert len(attempts) == 9
     assert (attempts["cpus"][0], attempts["gpus"][0], attempts["memory_mb"][0]) == (2, 1, 1536)
     assert (attempts["wall_seconds"][0], attempts["peak_memory_bytes"][0]) == (60.0, 2**30)
+    failed = attempts[attempts["state"] == "FAILED"].iloc[0]
+    assert [failed[name] for name in ("failure", "failure_name", "message", "action")] == [
+        "PROGRAM",
+        FAILURE["failure_name"],
+        FAILURE["failure_message"],
+        FAILURE["failure_action"],
+    ]
+    assert failed["evidence"] == FAILURE["failure_evidence"]
     generations = frames.generations(url, "rich/2")
     assert list(generations["generator"]) == ["SOBOL", "TPE"]
     assert generations["seed"][0] == 4294967295

@@ -12,7 +12,7 @@ from db.direct import DirectStore
 from db.records import Assignment, Claim
 from db.restarts import nonce_of
 from db.sql.engine import sqlite_url
-from db.sql.tables import Attempt, Objective, Outcome
+from db.sql.tables import Attempt, Objective, Outcome, Report
 from db.states import OPEN_ATTEMPTS, AttemptState, FailureClass, OutcomeSource, ReportKind
 from tests.db.attempts import TOKEN, Store
 from tests.health.payloads import end
@@ -88,6 +88,15 @@ def claimed(store: Store, restart: int, *, name: str = "n") -> Assignment:
 
 PREEMPTED = (AttemptState.FAILED, FailureClass.PREEMPTED)
 STARTED = (AttemptState.STARTED, None)
+
+
+def test_a_report_that_the_head_refused_does_not_end_the_attempt(store: Store) -> None:
+    report_end(store, claimed(store, 0), end(cause="NOT_STARTED", exit_code=None, results={}))
+    with store.engine.begin() as connection:
+        is_end = Report.kind == ReportKind.END
+        connection.execute(sa.update(Report).where(is_end).values(refused_reason="a ghost's"))
+    assert claim(store, 1) is not None
+    assert states(store) == [PREEMPTED, STARTED]
 
 
 def test_a_restarted_job_closes_its_attempt_and_opens_the_next(store: Store) -> None:

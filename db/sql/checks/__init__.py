@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from db.sql.checks import attempts, experiments, outcomes, reports, trials
+from db.sql.checks import attempts, experiments, hosts, outcomes, reports, trials
 from db.sql.checks.base import MOST, Check, Finding, clock, find, labels
 from db.sql.checks.integrity import find_damage, find_orphans
 from db.sql.checks.points import StoredPoint, stored_points, stored_space
@@ -29,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     *experiments.CHECKS,
     *trials.CHECKS,
     *attempts.CHECKS,
+    *hosts.CHECKS,
     *outcomes.CHECKS,
     *reports.CHECKS,
 )

@@ -7,7 +7,13 @@ import sqlalchemy as sa
 from db.sql.checks.base import Check
 from db.sql.columns import stored_word
 from db.sql.tables import Attempt, Outcome, Submission, Trial, table_of
-from db.states import OPEN_ATTEMPTS, OPEN_SUBMISSIONS, AttemptState, SubmissionState
+from db.states import (
+    OPEN_ATTEMPTS,
+    OPEN_SUBMISSIONS,
+    AttemptState,
+    FailureClass,
+    SubmissionState,
+)
 
 _trial = table_of(Trial)
 _attempt = table_of(Attempt)
@@ -21,6 +27,7 @@ _call = sa.func.coalesce(stored_word(_submission.c.state), "missing").label("cal
 
 _of_trial = sa.join(_attempt, _trial, _trial.c.id == _attempt.c.trial_id)
 _carried_by = _of_trial.outerjoin(_submission, _submission.c.id == _attempt.c.submission_id)
+_FAILED = (AttemptState.FAILED, AttemptState.LOST, AttemptState.CANCELLED)
 _is_open = _attempt.c.state.in_(OPEN_ATTEMPTS)
 # A requeued job carries a further attempt at the same place.
 _carried = (
@@ -185,8 +192,40 @@ CHECKS = (
         query=sa.select(_index, _number, _state)
         .select_from(_of_trial)
         .where(
-            _attempt.c.state.in_((AttemptState.FAILED, AttemptState.LOST, AttemptState.CANCELLED)),
+            _attempt.c.state.in_(_FAILED),
             _attempt.c.failure_class.is_(None),
+        ),
+        experiment=_trial.c.experiment_id,
+    ),
+    Check(
+        name="failure-told-without-class",
+        says="has no failure class, but the name {failure_name}, the message {failure_message} and "
+        "the action {failure_action}",
+        query=sa.select(
+            _index,
+            _number,
+            _attempt.c.failure_name,
+            _attempt.c.failure_message,
+            _attempt.c.failure_action,
+        )
+        .select_from(_of_trial)
+        .where(
+            _attempt.c.failure_class.is_(None),
+            _attempt.c.state.not_in(_FAILED),
+            _attempt.c.failure_name.is_not(None)
+            | _attempt.c.failure_message.is_not(None)
+            | _attempt.c.failure_action.is_not(None),
+        ),
+        experiment=_trial.c.experiment_id,
+    ),
+    Check(
+        name="rule-without-name",
+        says="is of the class RULE and does not say which rule fitted",
+        query=sa.select(_index, _number)
+        .select_from(_of_trial)
+        .where(
+            _attempt.c.failure_class == FailureClass.RULE,
+            _attempt.c.failure_name.is_(None),
         ),
         experiment=_trial.c.experiment_id,
     ),

@@ -10,9 +10,11 @@ import sqlalchemy as sa
 from db.sql.copying.ordered import with_keys, with_tokens
 from db.sql.copying.plain import TABLES, Row
 from db.sql.copying.sides import Copying, Side
+from db.states import HostState
 
 # What tells one exclusion from another; the rest of it changes when it ends.
 _EXCLUSION = ("host", "source", "decided_by", "reason", "created_at")
+_KEPT_OUT = "in this database another exclusion kept it out already"
 _JUDGEMENT = ("state", "reason", "evidence", "changed_at")
 
 
@@ -47,7 +49,11 @@ def copy_hosts(copying: Copying) -> None:
 
 
 def copy_exclusions(copying: Copying) -> None:
-    """Copy what an experiment keeps out; an exclusion that ended meanwhile ends there too."""
+    """Copy what an experiment keeps out; an exclusion that ended meanwhile ends there too.
+
+    One that was ended in the target stays ended there. A host that something else keeps out in the
+    target stays out by that alone, and on no parole.
+    """
     rows = _exclusions(copying, copying.source)
     known: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in _exclusions(copying, copying.target):
@@ -63,6 +69,10 @@ def copy_exclusions(copying: Copying) -> None:
             "experiment_id": copying.target.experiment_id,
             "host_id": hosts[row.pop("host")],
         }
+        if old is not None and old["ended_at"] is not None and row["ended_at"] is None:
+            row |= {column: old[column] for column in ("ended_at", "end_reason")}
+        elif row["ended_at"] is None and _is_out(copying.target, row["host_id"], but=old):
+            row |= {"ended_at": row["created_at"], "end_reason": _KEPT_OUT}
         if old is None:
             copying.insert("exclusion", [row])
             continue
@@ -70,6 +80,25 @@ def copy_exclusions(copying: Copying) -> None:
         del old["host"]
         if row != old:
             copying.update("exclusion", [row])
+    _end_paroles(copying.target)
+
+
+def _is_out(side: Side, host_id: int, *, but: Row | None) -> bool:
+    """Whether a host is kept out by another exclusion than `but`."""
+    exclusion = TABLES["exclusion"]
+    query = sa.select(exclusion.c.id).where(
+        exclusion.c.host_id == host_id, exclusion.c.ended_at.is_(None)
+    )
+    found = set(side.connection.execute(query).scalars())
+    return bool(found - ({but["id"]} if but else set()))
+
+
+def _end_paroles(side: Side) -> None:
+    """Let no host be on parole that is kept out."""
+    exclusion, host = TABLES["exclusion"], TABLES["host"]
+    out = sa.select(exclusion.c.host_id).where(exclusion.c.ended_at.is_(None))
+    where = (host.c.state == HostState.PAROLE.value) & host.c.id.in_(out)
+    side.connection.execute(host.update().where(where).values(state=HostState.SUSPECT.value))
 
 
 def _exclusions(copying: Copying, side: Side) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -91,7 +92,11 @@ class LeaseRow:
 
 @dataclass(frozen=True, kw_only=True)
 class FailureCount:
-    """How often attempts failed in one way, and an example."""
+    """How often attempts failed in one way.
+
+    Attributes:
+        message: What was said of them most often; of several messages the newest.
+    """
 
     failure_class: FailureClass
     count: int
@@ -252,25 +257,25 @@ def failures(connection: sa.Connection, experiment_id: int) -> list[FailureCount
     query = (
         sa.select(
             _attempt.c.failure_class,
-            sa.func.count().label("count"),
-            sa.func.max(_attempt.c.id).label("example"),
+            _attempt.c.failure_message,
+            sa.func.count(),
+            sa.func.max(_attempt.c.id),
         )
         .join(_trial, _trial.c.id == _attempt.c.trial_id)
         .where(_attempt.c.failure_class.is_not(None))
         .where(PastIndex(_trial.c.experiment_id) == experiment_id)
-        .group_by(_attempt.c.failure_class)
+        .group_by(_attempt.c.failure_class, _attempt.c.failure_message)
     )
-    found = connection.execute(query).all()
-    keys = [example for _, _, example in found]
-    texts = connection.execute(
-        sa.select(_attempt.c.id, _attempt.c.failure_message).where(_attempt.c.id.in_(keys))
-    )
-    messages = {key: text for key, text in texts}  # noqa: C416
-    counts = [
-        FailureCount(failure_class=kind, count=count, message=messages.get(example))
-        for kind, count, example in found
+    counts: Counter[FailureClass] = Counter()
+    told: dict[FailureClass, tuple[int, int, str | None]] = {}
+    for kind, message, count, newest in connection.execute(query):
+        counts[kind] += count
+        told[kind] = max(told.get(kind, (0, 0, None)), (count, newest, message))
+    found = [
+        FailureCount(failure_class=kind, count=count, message=told[kind][2])
+        for kind, count in counts.items()
     ]
-    return sorted(counts, key=lambda row: (-row.count, row.failure_class))
+    return sorted(found, key=lambda row: (-row.count, row.failure_class))
 
 
 def events(connection: sa.Connection, experiment_id: int, *, limit: int) -> list[EventRow]:

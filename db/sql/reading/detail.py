@@ -39,7 +39,10 @@ class AttemptDetail:
     signal: int | None
     slurm_state: str | None
     failure_class: FailureClass | None
+    failure_name: str | None
     failure_message: str | None
+    failure_action: str | None
+    failure_evidence: dict[str, Any] | None
     log_path: str | None
     created_at: datetime
     submitted_at: datetime | None

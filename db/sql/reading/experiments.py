@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from db.sql.tables import Experiment, Objective, Parameter, Trial, table_of
-from db.states import ExperimentStatus, TrialStatus
+from db.states import ONGOING_EXPERIMENTS, ExperimentStatus, TrialStatus
 
 _experiment = table_of(Experiment)
 _objective = table_of(Objective)
@@ -122,6 +122,12 @@ def spec(connection: sa.Connection, experiment_id: int) -> dict[str, Any]:
     query = sa.select(_experiment.c.spec).where(_experiment.c.id == experiment_id)
     found: dict[str, Any] = connection.execute(query).scalar_one()
     return found
+
+
+def ongoing(connection: sa.Connection) -> list[int]:
+    """Return the keys of the experiments that go on, by their status."""
+    statuses = _experiment.c.status.in_(ONGOING_EXPERIMENTS)
+    return list(connection.execute(sa.select(_experiment.c.id).where(statuses)).scalars())
 
 
 def parameters(connection: sa.Connection, experiment_id: int) -> tuple[ParameterRow, ...]:

@@ -39,6 +39,7 @@ class TellingAttempt:
     exit_code: int | None
     signal: int | None
     failure_class: FailureClass | None
+    failure_name: str | None
     failure_message: str | None
     measured: dict[str, Any] | None
     infos: dict[str, Any] | None

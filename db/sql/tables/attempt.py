@@ -52,6 +52,12 @@ class Attempt(Base):
             sqlite_where=sa.text("failure_class IS NOT NULL"),
             postgresql_where=sa.text("failure_class IS NOT NULL"),
         ),
+        Index(
+            "ix_attempt_ended_at",
+            "ended_at",
+            sqlite_where=sa.text("ended_at IS NOT NULL"),
+            postgresql_where=sa.text("ended_at IS NOT NULL"),
+        ),
         {"comment": __doc__},
     )
 
@@ -82,7 +88,12 @@ class Attempt(Base):
     signal: Mapped[int | None] = mapped_column(comment="Signal that ended the program")
     slurm_state: Mapped[str | None] = mapped_column(String(40), comment="Slurm's last word on it")
     failure_class: Mapped[FailureClass | None] = mapped_column(comment="Why it gave no result")
+    failure_name: Mapped[str | None] = mapped_column(
+        String(80), comment="The rule or the log pattern that gave it its class"
+    )
     failure_message: Mapped[str | None] = mapped_column(comment="The same in a sentence")
+    failure_action: Mapped[str | None] = mapped_column(comment="What was done about it")
+    failure_evidence: Mapped[Json | None] = mapped_column(comment="What the class rests on")
     log_path: Mapped[str | None] = mapped_column(comment="Its log, relative to the run folder")
     created_at: Mapped[datetime] = mapped_column(comment="When it was planned")
     submitted_at: Mapped[datetime | None] = mapped_column(comment="When the scheduler took it")

@@ -25,7 +25,7 @@ class Host(Base):
     state: Mapped[HostState] = mapped_column(comment="What is thought of it")
     reason: Mapped[str | None] = mapped_column(comment="Why, in a sentence")
     evidence: Mapped[Json | None] = mapped_column(comment="What that rests on")
-    first_seen_at: Mapped[datetime] = mapped_column(comment="When an attempt first ran there")
+    first_seen_at: Mapped[datetime] = mapped_column(comment="When it was first judged")
     changed_at: Mapped[datetime] = mapped_column(comment="When its state changed last")
 
 

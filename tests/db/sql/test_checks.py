@@ -20,10 +20,12 @@ from db.sql.tables import (
     Card,
     CodeFile,
     Event,
+    Exclusion,
     Experiment,
     Generation,
     GenerationNode,
     HeadLease,
+    Host,
     Metric,
     Objective,
     Outcome,
@@ -90,6 +92,9 @@ class Breaker:
 
     def submission(self, **values: Any) -> Self:
         return self.set(Submission, Submission.experiment_id == self.rich.experiment_id, **values)
+
+    def host(self) -> int:
+        return int(self._connection.execute(sa.select(Host.id)).scalar_one())
 
     def mine(self, model: type[Any]) -> Any:
         return model.experiment_id == self.rich.experiment_id
@@ -162,6 +167,8 @@ BREACHES: list[tuple[str, int | None, Break]] = [
     ("attempt-times", 0, lambda b: b.attempt(0, ended_at=None)),
     ("attempt-times", 5, lambda b: (b.trial(5, status=TrialStatus.STAGED), b.attempt(5, started_at=None))),
     ("failure-without-class", 3, lambda b: b.attempt(3, failure_class=None)),
+    ("failure-told-without-class", 0, lambda b: b.attempt(0, failure_action="tried again")),
+    ("rule-without-name", 3, lambda b: b.attempt(3, failure_class="RULE", failure_name=None)),
     ("completed-without-outcome", 0, lambda b: b.drop(Outcome, (Outcome.trial_id == b.rich.trial_ids[0]) & (Outcome.objective_id == b.rich.objective_ids[1]))),
     ("outcome-of-another-experiment", 0, lambda b: b.put(Outcome, trial_id=b.rich.trial_ids[0], objective_id=b.other.objective_ids[0], mean=1.0, source="ATTEMPT", attempt_id=b.rich.attempt_ids[0, 1])),
     ("outcome-of-open-trial", 0, lambda b: b.trial(0, status=TrialStatus.FAILED)),
@@ -176,6 +183,14 @@ BREACHES: list[tuple[str, int | None, Break]] = [
     ("artifact-of-another-trial", 1, lambda b: elsewhere(b, Artifact)),
     ("event-of-another-experiment", 0, lambda b: b.set(Event, (Event.trial_id == b.rich.trial_ids[0]), experiment_id=b.other.experiment_id)),
     ("foreign-key", None, lambda b: b.drop(Submission, b.mine(Submission))),
+]  # fmt: skip
+# Of hosts, which belong to no experiment.
+SHARED: list[tuple[str, Break]] = [
+    ("two-open-exclusions", lambda b: b.put(Exclusion, host_id=b.host(), source="USER", reason="loud", created_at=START)),
+    ("exclusion-end", lambda b: b.set(Exclusion, Exclusion.id > 0, end_reason="repaired")),
+    ("exclusion-end", lambda b: b.set(Exclusion, Exclusion.id > 0, ended_at=START)),
+    ("exclusion-end", lambda b: b.set(Exclusion, Exclusion.id > 0, ended_at=LONG_AGO, end_reason="repaired")),
+    ("parole-of-an-excluded-host", lambda b: b.set(Host, Host.id > 0, state="PAROLE")),
 ]  # fmt: skip
 # Broken by tests of their own, since not every database system lets it happen.
 ALONE = {
@@ -251,8 +266,18 @@ def test_each_breach_is_found_and_named(pair: tuple[Rich, Rich]) -> None:
     assert found(pair[0].engine) == []
 
 
+def test_breaches_of_hosts_are_found_where_all_is_checked(pair: tuple[Rich, Rich]) -> None:
+    for name, break_it in SHARED:
+        with breaking(pair) as breaker:
+            break_it(breaker)
+            (finding,) = breaker.found()
+            assert (finding.check, finding.experiment, finding.is_warning) == (name, None, False)
+            assert "host node2" in finding.message
+            assert breaker.found(breaker.rich) == []
+
+
 def test_every_check_is_broken_by_a_test() -> None:
-    broken = {name for name, _, _ in BREACHES}
+    broken = {name for name, _, _ in BREACHES} | {name for name, _ in SHARED}
     assert {check.name for check in CHECKS} == (broken | ALONE) - {"foreign-key"}
 
 

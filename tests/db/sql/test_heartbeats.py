@@ -57,6 +57,20 @@ def test_an_end_that_waits_is_said_beside_the_silence(sample: Sample) -> None:
     assert (found[first].has_ended, found[second].has_ended) == (True, False)
 
 
+def test_an_end_that_was_refused_is_none(sample: Sample) -> None:
+    set_age(sample, 0, 100)
+    row = {"kind": ReportKind.END, "sequence": 1, "payload": {}}
+    with sample.store.write() as connection:
+        incoming.store(connection, [row | {"attempt_id": sample.attempt_ids[0]}])
+        (report,) = incoming.waiting(connection, sample.store.experiment_id)
+        incoming.refuse(connection, report.id, "another job had claimed its attempt")
+        incoming.consume(connection, [report.id])
+        unreported = incoming.logs_of_unreported(connection, sample.attempt_ids)
+    (found,) = quiet(sample).values()
+    assert not found.has_ended
+    assert sample.attempt_ids[0] in unreported
+
+
 def test_a_beat_counts_from_when_it_is_seen_and_only_for_running_attempts(sample: Sample) -> None:
     set_age(sample, 0, 1000)
     set_age(sample, 1, 1000)

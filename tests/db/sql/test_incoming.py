@@ -237,7 +237,7 @@ def test_failures_are_told_oldest_first(sample: Sample) -> None:
             how = attempts.End(state=AttemptState.FAILED, failure_class=kind)
             attempts.end(connection, attempt_id, how, expected=OPEN_ATTEMPTS)
         found = attempts.failures(connection, sample.trial_ids)
-    assert found == {sample.trial_ids[0]: kinds}
+    assert [failed.failure for failed in found[sample.trial_ids[0]]] == kinds
 
 
 def test_a_generator_goes_on_from_the_last_state_that_it_gave(sample: Sample) -> None:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from benchmarks.load import load, set_up_search
 from db import direct
 from db.connections import open_database
-from db.sql import attempts, events, incoming, leases, trials
+from db.sql import attempts, events, hosts, incoming, leases, trials
 from db.sql.attempts import NewAttempt
 from db.sql.leases import Holder
 from db.sql.reading import activity, detail, experiments, outcomes
@@ -23,7 +23,7 @@ from orchestrator.app.runs import Run
 
 COUNT, OPEN = 20_000, 20
 # Partial indexes: they hold only what is open, or what failed.
-SMALL = "ix_(report_unconsumed|attempt_open|attempt_failed)"
+SMALL = "ix_(report_unconsumed|attempt_open|attempt_failed|attempt_ended_at)"
 # Of these each trial has at least one row.
 TABLES = "(trial|attempt|report|outcome|event)"
 WHOLE_TABLE = {
@@ -103,6 +103,13 @@ QUERIES: dict[str, Query] = {
     ),
     "tries of trials": lambda connection, _: attempts.last_numbers(connection, [7, 8]),
     "failures of trials": lambda connection, _: attempts.failures(connection, [7, 8]),
+    "hosts that are out": lambda connection, _: hosts.current(connection, ""),
+    "endings of the last hours": lambda connection, _: hosts.endings(
+        connection, seconds=6 * 3600, cluster=""
+    ),
+    "newest of very many endings": lambda connection, _: hosts.endings(
+        connection, seconds=1e9, cluster="", most=100
+    ),
     "live attempts": activity.live_attempts,
     "running attempts": lambda connection, key: activity.running(connection, key, limit=50),
     "trials that ended last": lambda connection, key: activity.endings(connection, key, limit=50),

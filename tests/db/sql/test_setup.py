@@ -70,14 +70,18 @@ def test_processes_that_set_up_at_once_all_succeed(empty_url: str) -> None:
 @pytest.mark.parametrize("open_it", [connect, open_existing])
 def test_an_older_schema_is_refused_with_the_command_to_run(open_it: object, url: str) -> None:
     set_version(url, "0000")
-    with pytest.raises(SchemaMismatch, match=r"has schema 0000, .* needs 0003.*headway db upgrade"):
+    with pytest.raises(
+        SchemaMismatch, match=f"has schema 0000, .* needs {SCHEMA_VERSION}.*headway db upgrade"
+    ):
         open_it(url)  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("open_it", [connect, open_existing])
 def test_a_newer_schema_is_refused(open_it: object, url: str) -> None:
     set_version(url, "9999")
-    with pytest.raises(SchemaMismatch, match=r"schema 9999, newer than 0003.*the newer Headway"):
+    with pytest.raises(
+        SchemaMismatch, match=f"schema 9999, newer than {SCHEMA_VERSION}.*the newer Headway"
+    ):
         open_it(url)  # type: ignore[operator]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -17,7 +18,14 @@ from alembic.migration import MigrationContext
 from db import views
 from db.errors import DatabaseError, DatabaseInUse, OlderSchema, SchemaMismatch
 from db.sql import leases, upgrade
-from db.sql.engine import SCHEMA_VERSION, connect, make_engine, open_existing, schema_version
+from db.sql.engine import (
+    SCHEMA_VERSION,
+    connect,
+    make_engine,
+    open_existing,
+    schema_version,
+    sqlite_url,
+)
 from db.sql.leases import Holder
 from db.sql.tables import Base
 from db.sql.upgrade import upgrade_database
@@ -27,14 +35,27 @@ from tests.db.sql.test_schema import constraints
 
 Rows = dict[str, list[tuple[Any, ...]]]
 Columns = dict[str, list[str]]
-# Statements of migration 0003 that MariaDB commits one by one, in their order.
-STATEMENTS = (
-    "ADD COLUMN restart",
-    "ADD CONSTRAINT uq_attempt_submission_id_array_index_restart",
-    "DROP INDEX uq_attempt_submission_id_array_index",
-    "CREATE TABLE code_file",
-    "CREATE INDEX ix_code_file_attempt_id",
-)
+# Statements of migrations that MariaDB commits one by one, in their order.
+STATEMENTS = {
+    "0002": ("CREATE TABLE strategy_snapshot",),
+    "0003": (
+        "ADD COLUMN restart",
+        "ADD CONSTRAINT uq_attempt_submission_id_array_index_restart",
+        "DROP INDEX uq_attempt_submission_id_array_index",
+        "CREATE TABLE code_file",
+        "CREATE INDEX ix_code_file_attempt_id",
+    ),
+    "0004": (
+        "ADD COLUMN failure_name",
+        "ADD COLUMN failure_action",
+        "ADD COLUMN failure_evidence",
+        "DROP CONSTRAINT ck_attempt_failureclass",
+        "ADD CONSTRAINT ck_attempt_failureclass",
+        "first judged",
+        "CREATE INDEX ix_attempt_ended_at",
+    ),
+}
+COPY = f"database.db.before-{SCHEMA_VERSION}"
 
 
 @pytest.fixture(params=VERSIONS)
@@ -123,11 +144,13 @@ def empty(engine: sa.Engine) -> None:
 def test_an_upgrade_that_fails_leaves_the_database_as_it_was(
     released: str, version: str, engine: sa.Engine, tmp_path: Path
 ) -> None:
-    # In the way of the last table that an upgrade makes.
+    # In the way of the last thing that an upgrade makes: indexes and tables share their names.
     with engine.begin() as connection:
-        connection.execute(sa.text("CREATE TABLE code_file (id INTEGER)"))
+        connection.execute(sa.text("CREATE TABLE ix_attempt_ended_at (id INTEGER)"))
     before, old = constraints_now(engine), rows_of(engine)
-    with pytest.raises(DatabaseError, match=r"code_file.* already exists"):
+    with pytest.raises(
+        DatabaseError, match=r"already .*ix_attempt_ended_at|ix_attempt_ended_at.* already"
+    ):
         upgrade_database(released)
     assert constraints_now(engine) == before
     assert rows_of(engine) == old
@@ -168,16 +191,16 @@ def test_an_upgrade_that_died_on_mariadb_is_begun_again(
     released: str, version: str, engine: sa.Engine
 ) -> None:
     columns, old = columns_of(engine), rows_of(engine)
-    if version == "0001":
-        with dying_after("CREATE TABLE strategy_snapshot"):
-            upgrade_database(released)
-        with engine.connect() as connection:
-            assert schema_version(connection) == "0001"
-    for statement in STATEMENTS:
-        with dying_after(statement):
-            upgrade_database(released)
-        assert rows_of(engine, columns) == old
-    assert upgrade_database(released).before == "0002"
+    before = version
+    for migration in sorted(name for name in STATEMENTS if name > version):
+        for statement in STATEMENTS[migration]:
+            with dying_after(statement):
+                upgrade_database(released)
+            assert rows_of(engine, columns) == old
+            with engine.connect() as connection:
+                assert schema_version(connection) == before
+        before = migration
+    assert upgrade_database(released).before == VERSIONS[-1]
     open_existing(released).dispose()
     assert rows_of(engine, columns) == old
 
@@ -242,7 +265,7 @@ def test_the_file_as_it_was_is_kept_and_as_private(file: Path) -> None:
     file.chmod(0o600)
     before = rows_of(sa.create_engine(f"sqlite:///{file}"))
     copy = upgrade_database(f"sqlite:///{file}").copy
-    assert copy == file.with_name("database.db.before-0003")
+    assert copy == file.with_name(COPY)
     assert copy.stat().st_mode & 0o777 == 0o600
     assert rows_of(sa.create_engine(f"sqlite:///{copy}")) == before
     with pytest.raises(OlderSchema):
@@ -250,7 +273,7 @@ def test_the_file_as_it_was_is_kept_and_as_private(file: Path) -> None:
 
 
 def test_a_copy_that_is_there_is_not_overwritten(file: Path) -> None:
-    kept = file.with_name("database.db.before-0003")
+    kept = file.with_name(COPY)
     kept.write_text("precious")
     assert upgrade_database(f"sqlite:///{file}").copy == Path(f"{kept}-2")
     assert kept.read_text() == "precious"
@@ -262,9 +285,9 @@ def test_altering_a_table_of_sqlite_loses_no_row_that_refers_to_it(
     """Alembic copies the table and drops the old one, which would take the others' rows along."""
     home = tmp_path / "migrations"
     shutil.copytree(upgrade.HOME, home)
-    (home / "versions" / "0004_wider.py").write_text(
+    (home / "versions" / "9999_wider.py").write_text(
         "import sqlalchemy as sa\nfrom alembic import op\n"
-        "revision, down_revision = '0004', '0003'\n"
+        f"revision, down_revision = '9999', '{SCHEMA_VERSION}'\n"
         "def upgrade():\n"
         "    with op.batch_alter_table('experiment', recreate='always') as table:\n"
         "        table.alter_column('name', type_=sa.String(200))\n"
@@ -275,7 +298,26 @@ def test_altering_a_table_of_sqlite_loses_no_row_that_refers_to_it(
     upgrade_database(f"sqlite:///{file}")
     assert rows_of(engine, columns) == before
     with engine.connect() as connection:
-        assert schema_version(connection) == "0004"
+        assert schema_version(connection) == "9999"
+
+
+def test_checks_that_were_copied_twice_are_there_once_again(tmp_path: Path) -> None:
+    url, path = sqlite_url(tmp_path / "old.db"), tmp_path / "old.db"
+    load("0003", url)
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        (made,) = connection.execute(
+            "SELECT sql FROM sqlite_master WHERE name = 'attempt'"
+        ).fetchone()
+        twice = re.sub(r"CONSTRAINT ck_\w+ CHECK \(.*\)", r"\g<0>, \g<0>", made)
+        assert twice.count("CHECK") == 2 * made.count("CHECK") == 4
+        connection.execute("UPDATE sqlite_master SET sql = ? WHERE name = 'attempt'", (twice,))
+    connection.close()
+    upgrade_database(url)
+    engine = sa.create_engine(url)
+    names = [check["name"] for check in sa.inspect(engine).get_check_constraints("attempt")]
+    engine.dispose()
+    assert sorted(map(str, names)) == ["ck_attempt_attemptstate", "ck_attempt_failureclass"]
 
 
 def test_a_row_that_refers_to_nothing_stops_the_upgrade(file: Path) -> None:
