@@ -11,10 +11,12 @@ from orchestrator.spec.frozen import Frozen
 from orchestrator.spec.limits import LARGEST_SEED, LONGEST_NAME
 from orchestrator.spec.objectives import Objective
 from orchestrator.spec.resources import Resources
+from orchestrator.spec.rules import Rule
 from orchestrator.spec.space import Space
 from orchestrator.spec.strategy import Strategy
 
 SCHEMA_VERSION: Literal[1] = 1
+START_SECONDS = 30  # for the start of a worker on a slow file system
 Executor = Literal["slurm", "local"]
 
 
@@ -38,6 +40,8 @@ class Timing(Frozen):
         calls_burst: Slurm commands that may come at once.
         poll_min_seconds: Shortest time between two looks at the jobs.
         poll_max_seconds: Longest one.
+        exclusion_seconds: How long a defective host is kept out before one trial tries it again.
+        preflight_seconds: Time limit of each look at a host before a trial, --preflight too.
     """
 
     lease_renew_seconds: float = Field(default=5, gt=0)
@@ -55,6 +59,8 @@ class Timing(Frozen):
     calls_burst: int = Field(default=40, ge=1)
     poll_min_seconds: float = Field(default=2, gt=0)
     poll_max_seconds: float = Field(default=60, gt=0)
+    exclusion_seconds: float = Field(default=6 * 3600, gt=0)
+    preflight_seconds: float = Field(default=60, gt=0)
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
@@ -68,6 +74,16 @@ class Timing(Frozen):
         if self.poll_min_seconds > self.poll_max_seconds:
             raise ValueError("poll_max_seconds must not be below poll_min_seconds")
         return self
+
+    def slurm_minutes(self, worker_timeout_seconds: float | None) -> int | None:
+        """Return Slurm's limit for a trial whose worker has this one; None if it has none.
+
+        Late enough that the worker's own one comes first and it can still report.
+        """
+        if worker_timeout_seconds is None:
+            return None
+        after = START_SECONDS + self.grace_seconds + self.report_patience_seconds
+        return int(-(-(worker_timeout_seconds + after) // 60))
 
 
 class ExperimentSpec(Frozen):
@@ -91,8 +107,12 @@ class ExperimentSpec(Frozen):
         worker_timeout_seconds: The worker's own limit for one trial; None: only Slurm's.
         time_limit_seconds: Limit for the whole search; None: none.
         max_failed_jobs: The search stops when more trials than this have failed; None: never.
+        max_failure_rate: The search stops when a greater share of the trials that ended have
+            failed, 0 to 1; None: never.
         retries: Further tries after a failure of the program itself.
         auto_exclude: Whether defective hosts are to be kept out.
+        rules: The user's own rules about failures, in their order.
+        preflight: Text that bash runs on the node before a trial is claimed; None: nothing.
         description: Free text.
         participant: Whom or what is studied.
         user_metadata: The user's own keys and values.
@@ -116,8 +136,11 @@ class ExperimentSpec(Frozen):
     worker_timeout_seconds: float | None = Field(default=None, gt=0)
     time_limit_seconds: float | None = Field(default=None, gt=0)
     max_failed_jobs: int | None = Field(default=None, ge=0)
+    max_failure_rate: float | None = Field(default=None, ge=0, lt=1)
     retries: int = Field(default=1, ge=0)
     auto_exclude: bool = True
+    rules: tuple[Rule, ...] = ()
+    preflight: str | None = Field(default=None, min_length=1)
     description: str | None = None
     participant: str | None = None
     user_metadata: dict[str, str] = Field(default_factory=dict)

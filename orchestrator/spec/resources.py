@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from orchestrator.spec.hostlists import expand_hosts
 
 
 class Resources(BaseModel):
@@ -17,6 +19,7 @@ class Resources(BaseModel):
         minutes: Time limit of the Slurm job in minutes; None: the site's default.
         requeue: Slurm starts a job again that it has preempted or whose node failed; else Headway
             submits a new one.
+        exclude: Names of hosts to avoid; lists of them (`node[1-3]`) become their names.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,3 +37,8 @@ class Resources(BaseModel):
     gres: str | None = None
     exclude: tuple[str, ...] = ()
     requeue: bool = False
+
+    @field_validator("exclude")
+    @classmethod
+    def _name_by_name(cls, exclude: tuple[str, ...]) -> tuple[str, ...]:
+        return expand_hosts(exclude)
