@@ -69,8 +69,9 @@ test-botorch: $(VENV)/.developing services  ## the BoTorch model (installs torch
 	$(VENV)-botorch/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test,botorch]' --config-settings editable_mode=compat
 	$(VENV)-botorch/bin/python -m pytest -m botorch
 
-docs: $(VENV)/.developing  ## describe tables and views in docs/database.md anew
+docs: $(VENV)/.developing  ## describe tables, views and failures in docs/ anew
 	$(BIN)/python -m db.description docs/database.md
+	$(BIN)/python -m orchestrator.health.description docs/failures.md
 
 bench: $(VENV)/.developing services  ## our figures and the peers', in the same run
 	$(BIN)/python -m benchmarks

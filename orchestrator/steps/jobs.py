@@ -6,16 +6,13 @@ ended, and a job that is gone is believed to be gone only when it was denied twi
 
 from __future__ import annotations
 
-import os
-import re
 import time
-from pathlib import Path
 from signal import SIGINT, SIGQUIT, SIGUSR2
 
 from db.records import EndPayload
 from db.states import ENDED_JOBS, AttemptState, FailureClass, JobState
 from orchestrator.cluster.base import JobStatus
-from orchestrator.health.failures import Failure, judge_job
+from orchestrator.health.failures import Blame, Failure, judge_job
 from orchestrator.spec.experiment import ExperimentSpec
 from orchestrator.steps.ledger import Ledger, OpenAttempt
 from orchestrator.steps.observe import Poll
@@ -33,12 +30,6 @@ _BY_SOMEBODY = "CANCELLED"
 # its launch failed, and slurmd ended it in the only way that --no-requeue leaves (tried: 22.05.8, a
 # slurmd that was away for longer than MessageTimeout; the node is in use again a moment later).
 _BY_ITS_NODE = frozenset({_BY_SOMEBODY, "CANCELLED by root"})
-# Ends that say nothing about why.
-_BY_THEMSELVES = frozenset({JobState.FAILED, JobState.COMPLETED, JobState.GONE})
-_MEMORY = re.compile(
-    rb"^slurmstepd[^\n]*(exceeded [^\n]*memory limit|oom.kill)", re.IGNORECASE | re.MULTILINE
-)
-_TAIL_BYTES = 16 * 1024
 
 
 def follow(ledger: Ledger, poll: Poll) -> None:
@@ -90,39 +81,37 @@ def _grace(job: JobStatus, spec: ExperimentSpec) -> float:
     return spec.timing.spool_grace_seconds if by_itself else CLEAR_GRACE_SECONDS
 
 
-def why_ended(attempt: OpenAttempt, job: JobStatus, *, log: Path | None = None) -> Failure:
-    """Return why an attempt whose job ended left no report; `log` is its log."""
+def why_ended(attempt: OpenAttempt, job: JobStatus) -> Failure:
+    """Return why an attempt whose job ended left no report, as far as the scheduler says it."""
     if attempt.is_cancelled:
         return Failure(kind=FailureClass.CANCELLED, message=TOLD_TO_STOP)
     was_claimed = attempt.state == AttemptState.STARTED
-    if job.state in _BY_THEMSELVES and log is not None and _speaks_of_memory(log):
-        message = f"Slurm killed its job for its memory ({job.word}, as its log says)"
-        return Failure(kind=FailureClass.OUT_OF_MEMORY, message=message)
+    evidence = {"slurm": job.word} if job.word else {}
     if attempt.is_withdrawn and was_claimed and job.state == JobState.CANCELLED:
         # Its job had been requeued and waited: no fault of its trial, which a resume tries again.
-        return Failure(kind=FailureClass.PREEMPTED, message=TOLD_TO_STOP)
+        return Failure(kind=FailureClass.PREEMPTED, message=TOLD_TO_STOP, evidence=evidence)
     if job.host_fault and job.state == JobState.CANCELLED and not was_claimed:
         message = f"Slurm took {job.host} out before its job could begin ({job.host_fault})"
-        return Failure(kind=FailureClass.NODE, message=message)
+        evidence["host_fault"] = job.host_fault
+        return Failure(kind=FailureClass.NODE, message=message, evidence=evidence)
     if job.word in _BY_ITS_NODE and job.host and not was_claimed:
+        # Slurm still uses it, and a person may have done it in just that second.
         message = f"{job.host} could not start its job, which was cancelled then ({job.word})"
-        return Failure(kind=FailureClass.NODE, message=message)
+        return Failure(
+            kind=FailureClass.NODE, message=message, own_blame=Blame.PAIRED, evidence=evidence
+        )
     return judge_job(job.state, job.word, was_claimed=was_claimed, was_told=False)
 
 
-def _speaks_of_memory(log: Path) -> bool:
-    """Whether Slurm wrote into a job's log that it killed it for its memory.
-
-    Where the accounting's poll does it and not the kernel (OverMemoryKill), the state of the job
-    says FAILED (tried: 22.05.8).
-    """
-    try:
-        with log.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _TAIL_BYTES))
-            return _MEMORY.search(file.read()) is not None
-    except OSError:
+def has_final_word(attempt: OpenAttempt) -> bool:
+    """Whether the scheduler has said how the job of an attempt ended, and will say no more."""
+    if attempt.job is None or attempt.ended_since is None:
         return False
+    if attempt.job.state not in ENDED_JOBS and attempt.denials < DENIALS:
+        return False
+    is_young = time.monotonic() - attempt.ended_since < CLEAR_GRACE_SECONDS
+    # The accounting may still tell who it was.
+    return not (attempt.job.word == _BY_SOMEBODY and is_young)
 
 
 def why_told(attempt: OpenAttempt | None, end: EndPayload) -> Failure | None:
@@ -134,13 +123,8 @@ def why_told(attempt: OpenAttempt | None, end: EndPayload) -> Failure | None:
     """
     if attempt is None or attempt.is_cancelled:
         return Failure(kind=FailureClass.CANCELLED, message=TOLD_TO_STOP)
-    if attempt.job is None or attempt.ended_since is None:
+    if attempt.job is None or not has_final_word(attempt):
         return None
-    if attempt.job.state not in ENDED_JOBS and attempt.denials < DENIALS:
-        return None
-    is_young = time.monotonic() - attempt.ended_since < CLEAR_GRACE_SECONDS
-    if attempt.job.word == _BY_SOMEBODY and is_young:
-        return None  # the accounting may still tell who it was
     told_by = end.get("told_by")
     return judge_job(
         attempt.job.state,

@@ -7,9 +7,17 @@ from typing import Any
 
 import pytest
 
-from db.states import ENDED_JOBS, FailureClass, JobState, TrialStatus
-from orchestrator.health.failures import judge_job, judge_report, signal_name
-from orchestrator.health.retries import BUDGETS, final_status, may_retry
+from db.states import ENDED_JOBS, FailureClass, JobState
+from orchestrator.health.failures import (
+    Blame,
+    Failure,
+    explained,
+    judge_job,
+    judge_report,
+    signal_name,
+    was_killed,
+)
+from orchestrator.health.patterns import find_named
 from tests.health.payloads import GIB, end
 
 P, N, T = FailureClass.PROGRAM, FailureClass.NO_RESULT, FailureClass.TIMEOUT
@@ -137,42 +145,6 @@ def test_the_word_of_the_scheduler_is_shown() -> None:
     assert failure.message == "its job was cancelled (CANCELLED by 1000)"
 
 
-@pytest.mark.parametrize(
-    ("failures", "retries", "again"),
-    [
-        ([P], 1, True),
-        ([P, P], 1, False),
-        ([P, N], 1, False),
-        ([N, P], 2, True),
-        ([P], 0, False),
-        ([L, L, P], 1, True),
-        ([P, L], 0, True),
-        ([T], 5, False),
-        ([M], 5, False),
-        ([X] * 99, 0, True),
-        ([L] * 5, 0, True),
-        ([L] * 6, 0, False),
-        ([FailureClass.NODE] * 10, 0, True),
-        ([FailureClass.NODE] * 11, 0, False),
-        ([FailureClass.NO_DATABASE] * 6, 0, False),
-        ([FailureClass.CANCELLED], 9, False),
-    ],
-)
-def test_each_class_has_its_budget(failures: list[FailureClass], retries: int, again: bool) -> None:
-    assert may_retry(failures, program_retries=retries) == again
-
-
-def test_every_class_has_a_budget() -> None:
-    assert BUDGETS.keys() | {P, N} == set(FailureClass)
-
-
-def test_what_was_cancelled_is_abandoned_and_all_else_has_failed() -> None:
-    for failure in FailureClass:
-        is_cancelled = failure == FailureClass.CANCELLED
-        wanted = TrialStatus.ABANDONED if is_cancelled else TrialStatus.FAILED
-        assert final_status(failure) == wanted
-
-
 def test_a_signal_has_a_name() -> None:
     assert signal_name(9) == "SIGKILL"
     assert signal_name(250) == "signal 250"
@@ -187,3 +159,92 @@ def test_a_job_that_slurm_has_warned_was_too_slow_unless_it_had_to_make_room(
 ) -> None:
     failure = judge_job(state, "", was_claimed=True, was_told=True, was_warned=True)
     assert failure.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("tail", "quoted"),
+    [
+        ("Traceback\nValueError: no\n", ": ValueError: no"),
+        ("ValueError: no\n=====\n\n 100% |##|\r\n", ": ValueError: no"),
+        ("\x1b[31mred\x1b[0m", ": red"),
+        ("a" * 500, f": {'a' * 120}"),
+        ("", ""),
+        ("== 12 ==", ""),
+    ],
+)
+def test_the_last_words_of_a_program_are_part_of_what_is_said(tail: str, quoted: str) -> None:
+    failure = judge_report(end(exit_code=2, tail=tail), objectives=["LOSS"], memory_bytes=None)
+    assert failure is not None
+    assert failure.message == f"the program ended with exit code 2{quoted}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "was"),
+    [
+        ({"exit_code": None, "signal": SIGKILL}, True),
+        ({"exit_code": 137}, True),
+        ({"results": {}, "tail": "line 1: 12 Killed   ./a\n"}, True),
+        ({"exit_code": 143}, False),
+        ({"exit_code": 1, "tail": "srun: error: node1: task 0: Killed\nbye\n"}, True),
+        ({"exit_code": 1, "tail": "skilled"}, False),
+        ({"exit_code": 1, "tail": "Killed 3 workers that were idle\n"}, False),
+        ({}, False),
+    ],
+)
+def test_a_kill_is_seen_also_where_a_shell_lived_on(changes: dict[str, Any], was: bool) -> None:
+    assert was_killed(end(**changes)) == was
+
+
+def test_a_part_of_a_program_that_was_killed_near_the_limit_was_killed_for_memory() -> None:
+    hidden = end(results={}, tail="line 1: 12 Killed   ./a\ngoing on\n")
+    unknown = judge_report(hidden, objectives=["LOSS"], memory_bytes=None)
+    assert unknown is not None
+    assert unknown.message.endswith("in its output (a part of it was killed)")
+    failure = judge_report(hidden, objectives=["LOSS"], memory_bytes=GIB)
+    assert failure is not None
+    assert failure.kind == M
+    assert failure.evidence == {"peak_memory_bytes": GIB, "memory_limit_bytes": GIB}
+
+
+def test_the_blame_of_each_class_is_that_of_the_design() -> None:
+    wanted = {
+        **dict.fromkeys(FailureClass, Blame.NONE),
+        **dict.fromkeys((P, N, FailureClass.NO_DATABASE), Blame.PAIRED),
+        **dict.fromkeys((T, M, L), Blame.WEAK),
+        FailureClass.NODE: Blame.STRONG,
+    }
+    for kind, blame in wanted.items():
+        stored = Failure(kind=kind, message="m", evidence={"a": 1}).stored_evidence
+        assert stored == {"blame": blame.value, "a": 1}
+
+
+def test_what_a_worker_says_of_its_own_failure_is_kept() -> None:
+    problems = ["the worker failed: OSError: [Errno 5]", *"abcd"]
+    failed = end(exit_code=None, signal=SIGKILL, problems=problems)
+    failure = judge_report(failed, objectives=["LOSS"], memory_bytes=None)
+    assert failure is not None
+    assert failure.evidence["problems"] == problems[:3]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "blame", "points"),
+    [
+        ("gpu-memory", M, Blame.WEAK, False),
+        ("gpu-ecc", FailureClass.NODE, Blame.PAIRED, True),
+        ("disk-full", P, Blame.PAIRED, True),
+        ("missing-module", P, Blame.PAIRED, False),
+    ],
+)
+def test_a_text_is_never_strong_but_may_point_to_the_host(
+    name: str, kind: FailureClass, blame: Blame, points: bool
+) -> None:
+    pattern = find_named(name)
+    assert pattern is not None
+    plain = judge_report(end(exit_code=1), objectives=["LOSS"], memory_bytes=None)
+    assert plain is not None
+    assert not plain.points_to_host
+    failure = explained(plain, pattern, "the line")
+    assert (failure.kind, failure.blame, failure.points_to_host) == (kind, blame, points)
+    assert failure.message == f"{pattern.says} (exit code 1): the line"
+    again = Failure(kind=kind, message="", evidence=failure.stored_evidence)
+    assert again.points_to_host == points, "as a head reads it that takes over"
