@@ -58,6 +58,9 @@ def _workers(place: Place, times: int) -> Table:
     bare = "python -I -c pass"
     sides = {
         "SQLite and spool": _Bench(place, times, transport="spool", database=""),
+        "the same with its preflight": _Bench(
+            place, times, transport="spool", database="", is_slurm_task=True
+        ),
         "SQLite, direct": _Bench(place, times, transport="direct", database=""),
         "PostgreSQL, direct": _Bench(place, times, transport="direct", database=place.postgres_url),
     }
@@ -80,10 +83,19 @@ class _Bench:
     """An experiment whose trials were planned and whose head has gone."""
 
     def __init__(
-        self, place: Place, times: int, *, transport: Literal["direct", "spool"], database: str
+        self,
+        place: Place,
+        times: int,
+        *,
+        transport: Literal["direct", "spool"],
+        database: str,
+        is_slurm_task: bool = False,
     ) -> None:
         self._place = place
-        folder = place.folder / f"starts-{transport}{'-server' if database else ''}"
+        # Slurm's tasks learn their place from it, and look at their node first.
+        self._own = {"SLURM_ARRAY_TASK_ID": "0"} if is_slurm_task else {}
+        parts = ("starts", transport, "server" if database else "", "task" if self._own else "")
+        folder = place.folder / "-".join(filter(None, parts))
         folder.mkdir()
         self._run_dir, self._tokens = plan(folder, times, transport=transport, database=database)
 
@@ -91,11 +103,11 @@ class _Bench:
         """Start one worker; return the seconds until its program's first instruction."""
         entry = str(HOME / "worker" / "entry.py")
         token = self._tokens.pop()
-        command = [sys.executable, "-I", "-S", entry, str(self._run_dir), token, "0"]
+        command = [sys.executable, "-I", "-S", entry, str(self._run_dir), token]
         began = time.time()
         done = subprocess.run(
-            command,
-            env=self._place.environment(),
+            command if self._own else [*command, "0"],
+            env=self._place.environment() | self._own,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -28,10 +28,10 @@ LAST_SECONDS = 3.0
 _LOOK_SECONDS = 0.5
 
 
-def aside(action: Callable[[], T], stopping: Stopping) -> T:
+def aside(action: Callable[[], T], stopping: Stopping, *, limit_seconds: float | None = None) -> T:
     """Do something that may hang; whatever it raises is raised here.
 
-    Once this process was told to stop the action has `LAST_SECONDS` left, then a TimeoutError is
+    After `limit_seconds`, and `LAST_SECONDS` after this process was told to stop, a TimeoutError is
     raised: the action may still work, now or later, so only what may be repeated can be done so.
     """
     answers: list[tuple[T | None, BaseException | None]] = []
@@ -47,11 +47,12 @@ def aside(action: Callable[[], T], stopping: Stopping) -> T:
 
     try:
         start(work)
-        _wait(reader, answers, stopping)
+        _wait(reader, answers, stopping, limit_seconds)
     finally:
         os.close(reader)
     if not answers:
-        message = "no answer yet, and told to stop"
+        told = stopping.signal is not None
+        message = "no answer yet, and told to stop" if told else f"no answer in {limit_seconds:g} s"
         raise TimeoutError(message)
     result, error = answers[0]
     if error is not None:
@@ -67,17 +68,20 @@ def start(work: Callable[[], None]) -> None:
         work()
 
 
-def _wait(reader: int, answers: list[T], stopping: Stopping) -> None:
-    """Wait until there is an answer, or until it took too long for a worker that has to end."""
+def _wait(reader: int, answers: list[T], stopping: Stopping, limit_seconds: float | None) -> None:
+    """Wait until there is an answer, or until it took too long."""
     poller = select.poll()
     for descriptor in (reader, stopping.descriptor):
         poller.register(descriptor, select.POLLIN)
-    deadline: float | None = None
+    deadline = None if limit_seconds is None else time.monotonic() + limit_seconds
+    was_told = False
     while not answers:
-        if deadline is None and stopping.is_requested():
-            deadline = time.monotonic() + LAST_SECONDS
+        if not was_told and stopping.is_requested():
+            was_told = True
+            last = time.monotonic() + LAST_SECONDS
+            deadline = last if deadline is None else min(deadline, last)
         stopping.look()  # else a second signal would keep the descriptor readable
         left = _LOOK_SECONDS if deadline is None else deadline - time.monotonic()
         if left <= 0:
             return
-        poller.poll(left * 1000)
+        poller.poll(min(left, _LOOK_SECONDS) * 1000)

@@ -11,6 +11,7 @@ from worker.aside import aside
 from worker.clock import now
 from worker.code import changed_files
 from worker.environment import (
+    given_memory_mb,
     prepare_checkpoint_dir,
     program_environment,
     tidy_checkpoint_dir,
@@ -21,9 +22,17 @@ from worker.local_job import own_job_id
 from worker.output import Output, say
 from worker.payloads import empty_payload, find_artifacts, unclaimed
 from worker.placeholders import render
+from worker.preflight import find_defect
 from worker.program import Program, Watch
 from worker.protocol import Protocol
-from worker.reporting import SpoolTransport, deliver, open_transport, patiently, spool_report
+from worker.reporting import (
+    SpoolTransport,
+    deliver,
+    open_transport,
+    patiently,
+    spool_briefly,
+    spool_report,
+)
 from worker.restarts import mark, restart_count, tidy_earlier
 from worker.stopping import Stopping, signal
 
@@ -34,12 +43,14 @@ if TYPE_CHECKING:
     from db.records import (
         ArtifactRecord,
         Assignment,
+        Checks,
         Claim,
         Measured,
         ReportMessage,
         WorkerJob,
     )
     from worker.gpus import GpuWatch
+    from worker.preflight import Defect
     from worker.program import Ending
     from worker.reporting import Transport
 
@@ -78,37 +89,92 @@ def run(run_dir: str, token: str, index: int, *, is_slurm_task: bool) -> int:
         "pid": os.getpid(),
         "started_at": now(),
     }
+    memory_mb = given_memory_mb(os.environ) if is_slurm_task else None
+    if memory_mb:
+        claim["memory_mb"] = memory_mb
     restart = restart_count(os.environ) if is_slurm_task else 0
     if restart:
         mark(claim, restart)
     misfit = find_misfit(job, stopping)
+    defect = None
+    if not misfit and not stopping.is_requested():
+        defect = find_defect(job, stopping, is_slurm_task=is_slurm_task)
     if stopping.is_requested():
         say("told to stop before the attempt was claimed")
         return _NOT_REPORTED
-    if misfit:
-        message = unclaimed(claim, token, index, problem=misfit, is_unfit=True)
-        return _leave(message, job, stopping)
-    changed = changed_files(job.get("code", {}))
-    if changed:
-        claim["code"] = changed
-        say(f"changed since the head looked: {', '.join(changed)}")
-    try:
-        transport = open_transport(job, stopping)
-        assignment = patiently(
-            lambda: transport.claim(token, index, claim), job["claim_patience_seconds"], stopping
+    offer = _Offer(job, token, index, claim=claim, stopping=stopping)
+    return offer.leave(misfit, is_unfit=True) if misfit else offer.take(defect, null)
+
+
+class _Offer:
+    """An attempt that this worker may claim; it knows only where it stands in its submission."""
+
+    def __init__(
+        self, job: WorkerJob, token: str, index: int, *, claim: Claim, stopping: Stopping
+    ) -> None:
+        self._job = job
+        self._token = token
+        self._index = index
+        self._claim = claim
+        self._stopping = stopping
+
+    def take(self, defect: Defect | None, null: int) -> int:
+        """Claim it, and run its program or say why not; returns the worker's exit code.
+
+        Args:
+            defect: What is wrong with this node. The attempt is claimed nevertheless: nobody else
+                may run it meanwhile, and a worker with a database does not need the spool to say so.
+            null: A descriptor of /dev/null.
+        """
+        job, stopping, claim = self._job, self._stopping, self._claim
+        if defect and defect.bars_spool and job["transport"] == "spool":
+            return self._leave_for(defect)
+        changed = {} if defect else changed_files(job.get("code", {}))
+        if changed:
+            claim["code"] = changed
+            say(f"changed since the head looked: {', '.join(changed)}")
+        try:
+            transport = open_transport(job, stopping)
+            assignment = patiently(
+                lambda: transport.claim(self._token, self._index, claim),
+                0.0 if defect else job["claim_patience_seconds"],
+                stopping,
+            )
+        except (OSError, ValueError, ImportError, DatabaseError) as error:
+            if defect:
+                return self._leave_for(defect)
+            problem = f"the attempt could not be claimed: {error}"
+            return self.leave(problem, is_unfit=isinstance(error, ImportError))
+        if assignment is None:
+            say("nothing to do: this attempt was superseded or already runs")
+            return _DONE
+        if "restart" in claim:
+            say(f"Slurm has started this job again (restart {claim['restart']})")
+            tidy_earlier(assignment)
+        attempt = Attempt(job, assignment, claim=claim, transport=transport, stopping=stopping)
+        return attempt.refuse(defect) if defect else attempt.run(null)
+
+    def leave(self, problem: str, *, is_unfit: bool) -> int:
+        """Tell why the attempt was not claimed, in the log and through the spool."""
+        message = self._unclaimed(problem, is_unfit=is_unfit, checks=None)
+        return _DONE if spool_report(message, self._job, self._stopping) else _NOT_REPORTED
+
+    def _leave_for(self, defect: Defect) -> int:
+        """Tell of a defect where the attempt could not be claimed to tell it."""
+        message = self._unclaimed(defect.problem, is_unfit=True, checks=defect.checks)
+        way = spool_briefly if defect.bars_spool else spool_report
+        return _DONE if way(message, self._job, self._stopping) else _NOT_REPORTED
+
+    def _unclaimed(self, problem: str, *, is_unfit: bool, checks: Checks | None) -> ReportMessage:
+        say(problem)
+        return unclaimed(
+            self._claim,
+            self._token,
+            self._index,
+            problem=problem,
+            is_unfit=is_unfit,
+            checks=checks,
         )
-    except (OSError, ValueError, ImportError, DatabaseError) as error:
-        problem = f"the attempt could not be claimed: {error}"
-        is_unfit = isinstance(error, ImportError)
-        message = unclaimed(claim, token, index, problem=problem, is_unfit=is_unfit)
-        return _leave(message, job, stopping)
-    if assignment is None:
-        say("nothing to do: this attempt was superseded or already runs")
-        return _DONE
-    if restart:
-        say(f"Slurm has started this job again (restart {restart})")
-        tidy_earlier(assignment)
-    return Attempt(job, assignment, claim=claim, transport=transport, stopping=stopping).run(null)
 
 
 def read_job(run_dir: str, stopping: Stopping) -> WorkerJob:
@@ -142,12 +208,6 @@ def _fill_standard_descriptors() -> int:
         descriptor = os.open(os.devnull, os.O_RDWR)
         if descriptor > 2:  # noqa: PLR2004
             return descriptor
-
-
-def _leave(message: ReportMessage, job: WorkerJob, stopping: Stopping) -> int:
-    """Tell why the attempt was not claimed, in the log and through the spool."""
-    say(message["payload"]["problems"][0])
-    return _DONE if spool_report(message, job, stopping) else _NOT_REPORTED
 
 
 class Attempt:
@@ -196,6 +256,15 @@ class Attempt:
         tidy_checkpoint_dir(self._assignment)
         return _DONE if delivered else _NOT_REPORTED
 
+    def refuse(self, defect: Defect) -> int:
+        """Report that this node cannot run it; returns the worker's exit code."""
+        say(defect.problem)
+        self._payload.update(
+            {"problems": [defect.problem], "is_unfit": True, "checks": defect.checks}
+        )
+        self._payload["ended_at"] = now()
+        return _DONE if self._report() else _NOT_REPORTED
+
     def _run_program(self, null: int) -> None:
         """Start the program, wait for its end, and note all that is to be told."""
         try:
@@ -220,7 +289,9 @@ class Attempt:
         )
         try:
             ending = watch.until_end(
-                limit_seconds=self._job["worker_timeout_seconds"],
+                limit_seconds=self._assignment.get(
+                    "timeout_seconds", self._job["worker_timeout_seconds"]
+                ),
                 grace_seconds=self._job["grace_seconds"],
             )
             self._note(ending)

@@ -24,8 +24,28 @@ _LOCALE = "LC_CTYPE"
 def program_environment(job: WorkerJob, assignment: Assignment) -> dict[str, str]:
     """Return the environment of an attempt's program.
 
-    It is the worker's own, unchanged, plus the variables of the protocol. Those of an outer trial
-    (a program that itself runs Headway) are taken out first.
+    It is the worker's own, unchanged, plus the variables of the protocol.
+    """
+    found = own_environment()
+    for name, value in assignment["parameters"].items():
+        found[PREFIX + name] = repr(value) if isinstance(value, float) else str(value)
+    found["HEADWAY_PARAMS_FILE"] = parameters_file(assignment)
+    found["HEADWAY_TRIAL"] = str(assignment["trial_index"])
+    found["HEADWAY_ATTEMPT"] = str(assignment["number"])
+    found["HEADWAY_CHECKPOINT_DIR"] = assignment["checkpoint_dir"]
+    if "snapshot" in job:
+        found[_SNAPSHOT] = job["snapshot"]
+    limit = assignment.get("timeout_seconds", job["worker_timeout_seconds"])
+    seconds = time_left(limit, os.environ)
+    if seconds is not None:
+        found[_TIME_LEFT] = str(seconds)
+    return found
+
+
+def own_environment() -> dict[str, str]:
+    """Return the environment that the worker was started in.
+
+    The variables of an outer trial (a program that itself runs Headway) are taken out.
     """
     own = (*_OWN, _TIME_LEFT, _SNAPSHOT)
     found = {
@@ -35,17 +55,6 @@ def program_environment(job: WorkerJob, assignment: Assignment) -> dict[str, str
     }
     if found.get(_LOCALE) == "C.UTF-8" and not _was_given(_LOCALE):
         del found[_LOCALE]
-    for name, value in assignment["parameters"].items():
-        found[PREFIX + name] = repr(value) if isinstance(value, float) else str(value)
-    found["HEADWAY_PARAMS_FILE"] = parameters_file(assignment)
-    found["HEADWAY_TRIAL"] = str(assignment["trial_index"])
-    found["HEADWAY_ATTEMPT"] = str(assignment["number"])
-    found["HEADWAY_CHECKPOINT_DIR"] = assignment["checkpoint_dir"]
-    if "snapshot" in job:
-        found[_SNAPSHOT] = job["snapshot"]
-    seconds = time_left(job["worker_timeout_seconds"], os.environ)
-    if seconds is not None:
-        found[_TIME_LEFT] = str(seconds)
     return found
 
 
@@ -69,6 +78,23 @@ def time_left(limit: float | None, environ: Mapping[str, str]) -> int | None:
     if end.isdecimal():
         limits.append(max(0.0, int(end) - time.time()))
     return int(min(limits)) if limits else None
+
+
+def given_memory_mb(environ: Mapping[str, str]) -> int | None:
+    """Return the memory of this node that Slurm gave to the job, in MiB, also if none was asked for.
+
+    None: it does not say. So it is with `--mem=0`, and where memory is not shared out (tried:
+    22.05.8).
+    """
+    whole = _count(environ, "SLURM_MEM_PER_NODE")
+    by_cpu = _count(environ, "SLURM_MEM_PER_CPU") * _count(environ, "SLURM_CPUS_ON_NODE")
+    by_gpu = _count(environ, "SLURM_MEM_PER_GPU") * _count(environ, "SLURM_GPUS_ON_NODE")
+    return whole or by_cpu or by_gpu or None
+
+
+def _count(environ: Mapping[str, str], name: str) -> int:
+    text = environ.get(name, "")
+    return int(text) if text.isdecimal() else 0
 
 
 def parameters_file(assignment: Assignment) -> str:

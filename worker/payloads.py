@@ -8,7 +8,7 @@ from worker.clock import now
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from db.records import ArtifactRecord, Claim, EndPayload, ReportMessage
+    from db.records import ArtifactRecord, Checks, Claim, EndPayload, ReportMessage
 
 
 def empty_payload(claim: Claim) -> EndPayload:
@@ -37,7 +37,13 @@ def empty_payload(claim: Claim) -> EndPayload:
 
 
 def unclaimed(
-    claim: Claim, token: str, index: int, *, problem: str, is_unfit: bool
+    claim: Claim,
+    token: str,
+    index: int,
+    *,
+    problem: str,
+    is_unfit: bool,
+    checks: Checks | None = None,
 ) -> ReportMessage:
     """Make the report of a worker that has not claimed its attempt.
 
@@ -50,6 +56,7 @@ def unclaimed(
         index: Array index within it.
         problem: Why it did not.
         is_unfit: It is for this node that it did not, and not for the database.
+        checks: What was measured, if the fault is the node's own.
     """
     payload: EndPayload = {
         **empty_payload(claim),
@@ -58,13 +65,18 @@ def unclaimed(
         "array_index": index,
         "is_unfit": is_unfit,
     }
+    if "restart" in claim:
+        payload["restart"] = claim["restart"]
+    if checks is not None:
+        payload["checks"] = checks
     return {
         "attempt_id": 0,
         "attempt_token": f"{token}_{index}",
         "kind": "END",
         # 0 belongs to the worker that claimed the attempt: an earlier run of a requeued job may
-        # still bring its result, and of two reports with the same number only one is kept.
-        "sequence": 1,
+        # still bring its result, and of two reports with the same number only one is kept. So a
+        # report that was refused, as of a ghost, is not to take the place of a later run's.
+        "sequence": 1 + claim.get("restart", 0),
         "created_at": now(),
         "payload": {**payload},
     }

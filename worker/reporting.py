@@ -12,7 +12,7 @@ import errno
 from db.errors import DatabaseUnavailable
 from db.light_json import dumps
 from db.spool import assignments, layout, lines, reports
-from worker.aside import aside
+from worker.aside import LAST_SECONDS, aside
 from worker.clock import now
 from worker.output import say, write_all
 
@@ -168,8 +168,13 @@ def deliver(
         return True
     if is_direct and not is_spool_first and _try_way(spool, message, patience, stopping):
         return True
-    write_all(_ERRORS, f"\n{LAST_RESORT}{dumps(message)}\n".encode())
+    _write_to_log(message)
     return False
+
+
+def _write_to_log(message: ReportMessage) -> None:
+    """Leave a report where only the head's last look will find it."""
+    write_all(_ERRORS, f"\n{LAST_RESORT}{dumps(message)}\n".encode())
 
 
 def _tell_too(transport: Transport, message: ReportMessage, stopping: Stopping) -> None:
@@ -186,6 +191,18 @@ def _tell_too(transport: Transport, message: ReportMessage, stopping: Stopping) 
 def spool_report(message: ReportMessage, job: WorkerJob, stopping: Stopping) -> bool:
     """Bring a report to the head through the spool, whatever the transport is."""
     return deliver(message, SpoolTransport(job["run_dir"], stopping), job, stopping)
+
+
+def spool_briefly(message: ReportMessage, job: WorkerJob, stopping: Stopping) -> bool:
+    """Try the spool of a run folder that is known not to work, once; else the log has to do."""
+    spool = SpoolTransport(job["run_dir"], stopping)
+    try:
+        aside(lambda: spool.send(message), stopping, limit_seconds=LAST_SECONDS)
+    except OSError as error:
+        say(f"the report could not be delivered: {error}")
+        _write_to_log(message)
+        return False
+    return True
 
 
 def _try_way(way: Transport, message: ReportMessage, patience: float, stopping: Stopping) -> bool:

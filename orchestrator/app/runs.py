@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from db.errors import DatabaseError, DatabaseFull
 from db.filesystems import filesystem_type, is_network, is_shared
-from db.records import SeenFile, WorkerJob
+from db.records import Preflight, SeenFile, WorkerJob
 from db.spool.layout import write_whole
 from db.sql import events, experiments
 from db.sql.engine import (
@@ -312,10 +312,28 @@ def _worker_job(run: Run) -> WorkerJob:
         report_patience_seconds=timing.report_patience_seconds,
         protocol=PROTOCOL,
         python=python_version(),
+        preflight=_preflight(spec),
     )
     if spec.snapshot:
         job["snapshot"] = str(run.run_dir / snapshot.FOLDER)
     return job
+
+
+def _preflight(spec: ExperimentSpec) -> Preflight:
+    resources = spec.resources
+    return Preflight(
+        gpus=resources.gpus or _gpus_of(resources.gres or ""),
+        memory_mb=resources.memory_mb,
+        command=spec.preflight,
+        seconds=spec.timing.preflight_seconds,
+    )
+
+
+def _gpus_of(gres: str) -> int:
+    """Return the GPUs a node in `--gres`: words `gpu[:TYPE][:COUNT]` among others (sbatch(1))."""
+    words = [word.strip().split(":") for word in gres.split(",")]
+    counts = [parts[-1] for parts in words if parts[0] == "gpu"]
+    return sum(int(count) if count.isdecimal() else 1 for count in counts)
 
 
 def open_run(db_url: str, experiment_id: int) -> Run:

@@ -46,6 +46,7 @@ class Run:
             "report_patience_seconds": 1.0,
             "protocol": PROTOCOL,
             "python": python_version(),
+            "preflight": {"gpus": 0, "memory_mb": None, "command": None, "seconds": 30.0},
         }
         self.change(**job)
 
@@ -53,6 +54,10 @@ class Run:
         """Write `job.json` anew with some of its fields changed."""
         self.job = cast("WorkerJob", {**self.job, **job})
         (self.folder / "job.json").write_text(json.dumps(self.job))
+
+    def look_for(self, **preflight: Any) -> None:
+        """Change what a worker looks at before it claims."""
+        self.change(preflight={**self.job["preflight"], **preflight})
 
     def assign(self, index: int = 0, **parameters: Value) -> Assignment:
         """Offer one attempt through the spool."""
@@ -73,16 +78,23 @@ class Run:
         return (self.folder / f"{index}.log").read_bytes()
 
     def start(
-        self, index: int = 0, *, environ: Mapping[str, str] | None = None, cwd: Path | None = None
+        self,
+        index: int = 0,
+        *,
+        environ: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        is_slurm_task: bool = False,
     ) -> subprocess.Popen[bytes]:
-        """Start a worker as the local cluster does."""
+        """Start a worker as the local cluster does, or as Slurm does."""
+        place = {"SLURM_ARRAY_TASK_ID": str(index)} if is_slurm_task else {}
+        command = [*PYTHON, str(ENTRY), self.job["run_dir"], TOKEN]
         with (self.folder / f"{index}.log").open("ab") as log:
             return subprocess.Popen(
-                [*PYTHON, str(ENTRY), str(self.folder), TOKEN, str(index)],
+                command if is_slurm_task else [*command, str(index)],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
-                env={**os.environ, **(environ or {})},
+                env={**os.environ, **place, **(environ or {})},
                 cwd=cwd,
                 start_new_session=True,
             )
@@ -100,6 +112,27 @@ class Run:
         """Return the payload of the one END report."""
         (message,) = self.messages("END")
         return cast("EndPayload", message["payload"])
+
+    def find_defect(self, **environ: str) -> EndPayload:
+        """Run a Slurm task whose node is not fit, and return what it reported."""
+        self.change(program=f"touch {self.folder}/ran; echo RESULT: 1")
+        self.assign()
+        assert self.work(environ=environ, is_slurm_task=True) == 0, self.log()
+        ending = self.ending()
+        assert not (self.folder / "ran").exists()
+        assert (ending["cause"], ending["is_unfit"]) == ("NOT_STARTED", True)
+        assert f"headway: {ending['problems'][0]}\n".encode() in self.log()
+        return ending
+
+    def find_nothing(self, **environ: str) -> EndPayload:
+        """Run a Slurm task whose node is fit, and return what it reported."""
+        self.change(program="echo RESULT: 1")
+        self.assign()
+        assert self.work(environ=environ, is_slurm_task=True) == 0, self.log()
+        ending = self.ending()
+        assert ending["results"] == {"RESULT": 1.0}, ending
+        assert "checks" not in ending
+        return ending
 
     def lines(self, index: int = 0) -> list[dict[str, Any]]:
         """Return an attempt's heartbeats and metrics."""
