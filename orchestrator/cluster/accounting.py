@@ -66,29 +66,34 @@ class Accounting:
         """Ask for tasks by their ids."""
         return self._ask("--jobs", ids)
 
+    def ask_runs(self, ids: Collection[str]) -> Told:
+        """Ask for all runs of tasks that Slurm has requeued, one row a run."""
+        return self._ask("--jobs", ids, "--duplicates")
+
     def ask_names(self, names: Collection[str]) -> Told:
         """Ask for jobs of the last week by their names."""
         return self._ask("--name", names, "--starttime=now-7days")
 
     def _ask(self, option: str, keys: Collection[str], *words: str) -> Told:
-        late = self._answer(option, 0.0)
+        kind = " ".join((option, *words))
+        late = self._answer(kind, 0.0)
         wanted = frozenset(keys) - late.answered
         if not wanted:
             return late
         fresh = Told()
-        if self._may_call(option):
-            self._call(option, wanted, *words)
-            fresh = self._answer(option, PATIENCE_SECONDS)
+        if self._may_call(kind):
+            self._call(kind, wanted, option, *words)
+            fresh = self._answer(kind, PATIENCE_SECONDS)
         answered = late.answered | (wanted if self._is_out() else fresh.answered)
         return Told(late.rows + fresh.rows, answered)
 
-    def _may_call(self, option: str) -> bool:
+    def _may_call(self, kind: str) -> bool:
         if not self._is_absent and shutil.which("sacct") is None:
             self._is_absent = True
         is_time = time.monotonic() >= self._not_before
-        return is_time and not self._is_absent and option not in self._calls
+        return is_time and not self._is_absent and kind not in self._calls
 
-    def _call(self, option: str, keys: frozenset[str], *words: str) -> None:
+    def _call(self, kind: str, keys: frozenset[str], option: str, *words: str) -> None:
         result: Future[CommandResult] = Future()
         command = (
             *("sacct", "--allocations", "--noheader", "--parsable2", f"--format={SACCT_FORMAT}"),
@@ -98,16 +103,16 @@ class Accounting:
         def run() -> None:
             result.set_result(self._commands.run(*command, limit_seconds=self._limit_seconds))
 
-        self._calls[option] = _Call(keys, result)
+        self._calls[kind] = _Call(keys, result)
         # A daemon: a head that ends does not wait for it.
         threading.Thread(target=run, name="sacct", daemon=True).start()
 
-    def _answer(self, option: str, seconds: float) -> Told:
+    def _answer(self, kind: str, seconds: float) -> Told:
         """Return what a call has given if it ends within this time."""
-        call = self._calls.get(option)
+        call = self._calls.get(kind)
         if call is None or not wait_for([call.result], seconds).done:
             return Told()
-        del self._calls[option]
+        del self._calls[kind]
         result = call.result.result()
         if result.is_ok:
             self._patience.regain()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -22,6 +22,13 @@ class AnswerKind(StrEnum):
     UNCLEAR = "UNCLEAR"
 
 
+class HostTrouble(StrEnum):
+    """What a refusal says of the hosts that a job is to avoid or to run on."""
+
+    UNKNOWN = "UNKNOWN"  # the scheduler does not know one of their names
+    NONE_LEFT = "NONE_LEFT"  # no host is left that could ever run it
+
+
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """One submission as a cluster sees it.
@@ -34,6 +41,7 @@ class Order:
         run_dir: The run folder, absolute.
         log_pattern: Path of each task's log relative to the run folder, `{index}` stands for the
             array index.
+        only_on: The one host that it may run on: a canary; None: any that is not excluded.
     """
 
     token: str
@@ -42,6 +50,7 @@ class Order:
     resources: Resources
     run_dir: Path
     log_pattern: str
+    only_on: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +63,8 @@ class Answer:
         message: What the scheduler said, if it did not accept.
         permanent: A refusal that can never turn into an acceptance.
         no_room: A refusal by the disk of the run folder; the scheduler was not asked.
+        host_trouble: What a refusal says of the hosts that the order names; such a one may pass
+            when other hosts are named.
     """
 
     kind: AnswerKind
@@ -61,6 +72,7 @@ class Answer:
     message: str = ""
     permanent: bool = False
     no_room: bool = False
+    host_trouble: HostTrouble | None = None
 
 
 def refused_by_files(what: str, error: OSError) -> Answer:
@@ -81,6 +93,8 @@ class JobStatus:
         exit_code: Exit code of the job script, when it ended.
         host_fault: Why its host takes no more jobs, e.g. `drained: Prolog error`; only looked for
             when a job was cancelled before its worker began.
+        is_held: Its host could not start it, and it stays where it is, waiting for a person say: it
+            has to be removed. Its state is NODE_FAIL then.
     """
 
     state: JobState
@@ -89,6 +103,8 @@ class JobStatus:
     reason: str = ""
     exit_code: int | None = None
     host_fault: str = ""
+    is_held: bool = False
+    lost_host: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +122,71 @@ class KnownJob:
     not_before: datetime | None = None
     is_claimed: bool = False
     is_unwanted: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterHost:
+    """A host as the scheduler knows it now.
+
+    Attributes:
+        name: Its node name.
+        memory_mb: Memory that jobs can get there; None: not known.
+        cpus: The same for CPUs.
+        is_usable: Whether it takes jobs: it is neither down nor drained nor reserved for others.
+        is_free: Whether a job could begin there at once.
+        state: The scheduler's own word.
+    """
+
+    name: str
+    memory_mb: int | None = None
+    cpus: int | None = None
+    is_usable: bool = True
+    is_free: bool = False
+    state: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What there is at most.
+
+    Attributes:
+        known: The names of all hosts that the scheduler knows; a job that is to avoid any other
+            name is refused.
+        hosts: Those of the partitions that the trials go to, by name.
+        minutes: Longest time limit of a job there; None: no limit.
+        default_minutes: What a job gets there that asks for no time; None: no limit.
+    """
+
+    known: frozenset[str] = frozenset()
+    hosts: Mapping[str, ClusterHost] = field(default_factory=dict)
+    minutes: int | None = None
+    default_minutes: int | None = None
+
+    @property
+    def memory_mb(self) -> int | None:
+        """Memory of the largest host; None if nobody knows."""
+        return max((host.memory_mb or 0 for host in self.hosts.values()), default=0) or None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Amendment:
+    """What became of jobs that were to avoid other hosts.
+
+    Tasks that are named nowhere here avoid them now.
+
+    Attributes:
+        left_alone: Tasks that are as they were, as they have begun, have ended or are gone.
+        refused: Tasks that wait on as they were, as the scheduler will not change them.
+        unclear: Tasks of which nobody knows, as it did not answer: ask again.
+        has_unknown_host: It does not know one of the hosts any more; ask again with other names.
+        message: What it said, if not all went well.
+    """
+
+    left_alone: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
+    unclear: frozenset[str] = frozenset()
+    has_unknown_host: bool = False
+    message: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,8 +219,8 @@ class Survey:
 class Cluster(Protocol):
     """Runs attempts.
 
-    `submit`, `survey` and `cancel` may take seconds and are called from threads, each from one at
-    a time. Nothing here writes to the database.
+    `submit`, `survey`, `cancel`, `amend` and `limits` may take seconds and are called from threads,
+    each from one at a time. Nothing here writes to the database.
     """
 
     name: str
@@ -174,6 +255,21 @@ class Cluster(Protocol):
         Returns:
             Whether the scheduler took note. True does not say that they have ended: ask again until
             a survey says so. A task that was told before and lives on is ended with more force.
+        """
+        ...
+
+    def amend(self, job_ids: Iterable[str], *, exclude: Collection[str]) -> Amendment:
+        """Let jobs that still wait avoid these hosts, and no others that they avoided before.
+
+        With one call for all. Jobs that have begun are left as they are, and tasks that no longer
+        exist are no error. To ask for the same once more changes nothing.
+        """
+        ...
+
+    def limits(self, partition: str | None) -> Limits | None:
+        """Return what there is at most in partitions (`a,b`; None: the default).
+
+        None: the scheduler did not answer.
         """
         ...
 

@@ -12,8 +12,9 @@ from collections import Counter
 from dataclasses import dataclass
 
 # Commands print states and messages in the user's language otherwise, and times in the user's time
-# zone, in which an hour of each autumn comes twice: %s is seconds since 1970.
-PLAIN_ENVIRONMENT = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s"}
+# zone, in which an hour of each autumn comes twice: %s is seconds since 1970. Long lists of array
+# tasks end in dots if they are not told to have no limit (scontrol(1), SLURM_BITSTR_LEN).
+PLAIN_ENVIRONMENT = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}
 # Should this process die first, nobody else would end a command that hangs.
 LAST_SECONDS = 5.0
 

@@ -16,10 +16,13 @@ from pathlib import Path
 
 from db.states import JobState
 from orchestrator.cluster.base import (
+    Amendment,
     Answer,
     AnswerKind,
+    ClusterHost,
     JobStatus,
     KnownJob,
+    Limits,
     Order,
     Survey,
     refused_by_files,
@@ -76,6 +79,15 @@ class LocalCluster:
     def _command(self, order: Order, index: int) -> list[str]:
         entry = [sys.executable, "-I", "-S", "-X", "utf8", str(self.entry)]
         return [*entry, str(order.run_dir), order.token, str(index)]
+
+    def amend(self, job_ids: Iterable[str], *, exclude: Collection[str]) -> Amendment:
+        del exclude
+        return Amendment(left_alone=frozenset(job_ids))  # a process that is started runs at once
+
+    def limits(self, partition: str | None) -> Limits:
+        del partition
+        name = os.uname().nodename
+        return Limits(known=frozenset({name}), hosts={name: ClusterHost(name=name)})
 
     def pause_seconds(self) -> float:
         return 0.0

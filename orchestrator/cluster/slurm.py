@@ -3,65 +3,47 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from subprocess import CalledProcessError
 from typing import TYPE_CHECKING
 
 from db.states import ENDED_JOBS, JobState
 from orchestrator.cluster.accounting import Accounting, Told
 from orchestrator.cluster.base import (
+    Amendment,
     Answer,
     AnswerKind,
     JobStatus,
     KnownJob,
+    Limits,
     LivingJob,
     Order,
     Survey,
     refused_by_files,
 )
 from orchestrator.cluster.commands import CallBudget, CommandResult, Commands
+from orchestrator.cluster.complaints import amendment, explain
+from orchestrator.cluster.faults import HostFaults, is_riddle
+from orchestrator.cluster.held import HeldJobs
+from orchestrator.cluster.inventory import ask_limits
 from orchestrator.cluster.parsing import (
-    SINFO_FORMAT,
     SQUEUE_FORMAT,
     NamedStatus,
-    job_id_of,
-    read_sinfo,
+    gathered,
     read_squeue,
 )
+from orchestrator.cluster.requeued import RequeuedJobs
 from orchestrator.errors import ClusterError, UsageError, did_you_mean
 from orchestrator.spec.experiment import Timing
 
 if TYPE_CHECKING:
-    from submitit.core.utils import FailedJobError
-
     from orchestrator.cluster.templates import TokenExecutor
 
-# timeout(1) ends with this when it had to end sbatch: nobody knows what the controller did. Above
-# 128 and below 0 sbatch was killed by a signal; its own complaints end with 1 or 255.
-TIMED_OUT_CODE = 124
-SIGNAL_CODES = range(129, 193)
-# sbatch said no, and will say no tomorrow, as the request or the user's rights must change first.
-PERMANENT = re.compile(
-    r"invalid (account|partition|qos|feature|generic resource|node name|user|wckey|job array)"
-    r"|invalid --[\w-]+ specification|requested reservation is invalid"
-    r"|partition .* (is not|unavailable)|invalid option|unrecognized option|unknown option"
-    r"|not available on any partition|access denied|user's group not permitted"
-    r"|node count specification invalid|Requested node configuration is not available"
-    r"|more processors requested than permitted"
-    r"|(memory specification|cpu count per node) can not be satisfied"
-    r"|requested time limit is invalid|does not have access|Unable to open file",
-    re.IGNORECASE,
-)
 # More than clocks can differ where Slurm works at all: munge allows five minutes.
 CLOCKS_DIFFER = timedelta(hours=1)
-# The controller may have taken the job before the answer was lost.
-UNCLEAR = re.compile(r"timed out|zero bytes were transmitted|connection reset", re.IGNORECASE)
 
 
 class SlurmCluster:
@@ -69,13 +51,20 @@ class SlurmCluster:
 
     name = "slurm"
 
-    def __init__(self, *, entry: Path, timing: Timing, user: str) -> None:
+    def __init__(
+        self, *, entry: Path, timing: Timing, user: str, reservation: str | None = None
+    ) -> None:
         self.entry = entry
+        self.reservation = reservation
         self.timing = timing
         self.user = user
         self.budget = CallBudget(per_minute=timing.calls_per_minute, burst=timing.calls_burst)
         self._commands = Commands(self.budget)
         self._accounting = Accounting(self._commands, limit_seconds=timing.sacct_limit_seconds)
+        limit = timing.slurm_limit_seconds
+        self._held = HeldJobs(self._commands, self._accounting, limit_seconds=limit)
+        self._requeued = RequeuedJobs(self._accounting)
+        self._faults = HostFaults(self._commands, limit_seconds=limit)
 
     def submit(self, order: Order) -> Answer:
         from submitit.core.utils import FailedJobError
@@ -89,7 +78,7 @@ class SlurmCluster:
         except NotUnderstoodError as error:
             return Answer(kind=AnswerKind.UNCLEAR, message=str(error) or "sbatch printed nothing")
         except FailedJobError as error:
-            return _explain(error)
+            return explain(error)
         except OSError as error:
             return refused_by_files("sbatch script", error)
         if order.size == 1:
@@ -137,9 +126,12 @@ class SlurmCluster:
         self, queue: list[NamedStatus], jobs: Mapping[str, KnownJob], family: str
     ) -> dict[str, JobStatus]:
         found = _matching(queue, jobs, family)
+        rows = {row.job_id: row for row in queue}
+        found |= self._held.name_hosts(found, queue=rows, jobs=jobs)
+        found |= self._requeued.name_lost_hosts(found, queue=rows, jobs=jobs)
         missing = {key: job for key, job in jobs.items() if key not in found}
         # The queue does not say who cancelled a job.
-        riddles = {key for key, status in found.items() if _is_riddle(status, jobs[key])}
+        riddles = {key for key, status in found.items() if is_riddle(status, jobs[key])}
         told = self._accounting.ask_jobs({*missing, *riddles})
         # It may be seconds behind: what it calls running left the queue already.
         ended = [row for row in told.rows if row.status.state in ENDED_JOBS]
@@ -151,32 +143,7 @@ class SlurmCluster:
             # Where only one of the two commands answered, nobody denies the job.
             is_denied = key in told.answered
             found[key] = JobStatus(state=JobState.GONE if is_denied else JobState.UNKNOWN)
-        return self._with_host_faults(found, jobs)
-
-    def _with_host_faults(
-        self, found: dict[str, JobStatus], jobs: Mapping[str, KnownJob]
-    ) -> dict[str, JobStatus]:
-        """Ask for the hosts on which jobs were cancelled before their workers began.
-
-        So looks a prolog that failed, or another fault of a node in front of a job that may not be
-        requeued: the job is CANCELLED by Slurm's own user, and the node is drained (tried: 22.05.8).
-        """
-        riddles = {
-            key: status.host
-            for key, status in found.items()
-            if status.host and _is_riddle(status, jobs[key]) and not jobs[key].is_claimed
-        }
-        if not riddles:
-            return found
-        hosts = ",".join(sorted(set(riddles.values())))
-        words = ("sinfo", "--noheader", "--Node", f"--nodes={hosts}", f"--format={SINFO_FORMAT}")
-        result = self._commands.run(*words, limit_seconds=self.timing.slurm_limit_seconds)
-        faults = read_sinfo(result.output) if result.is_ok else {}
-        return found | {
-            key: replace(found[key], host_fault=faults[host])
-            for key, host in riddles.items()
-            if host in faults
-        }
+        return found | self._faults.explain(found, jobs)
 
     def _found(self, queue: list[NamedStatus], names: Collection[str]) -> dict[str, dict[int, str]]:
         found: dict[str, dict[int, str]] = {name: {} for name in names}
@@ -193,6 +160,23 @@ class SlurmCluster:
         limit = self.timing.slurm_limit_seconds
         options = ["--quiet", *(["--state=PENDING"] if pending_only else [])]
         return self._commands.run("scancel", *options, *ids, limit_seconds=limit).is_ok
+
+    def amend(self, job_ids: Iterable[str], *, exclude: Collection[str]) -> Amendment:
+        ids = sorted(job_ids)
+        if not ids:
+            return Amendment()
+        # One call for jobs and arrays alike: it takes a list, and `12_[0-3]` (tried: 22.05.8).
+        words = (f"JobId={','.join(gathered(ids))}", f"ExcNodeList={','.join(sorted(exclude))}")
+        limit = self.timing.slurm_limit_seconds
+        result = self._commands.run("scontrol", "update", *words, limit_seconds=limit)
+        return amendment(result, ids)
+
+    def limits(self, partition: str | None) -> Limits | None:
+        # sbatch reads them, too (sbatch(1), "INPUT ENVIRONMENT VARIABLES").
+        partition = partition or os.environ.get("SBATCH_PARTITION")
+        reservation = self.reservation or os.environ.get("SBATCH_RESERVATION")
+        limit = self.timing.slurm_limit_seconds
+        return ask_limits(self._commands, partition, reservation=reservation, limit_seconds=limit)
 
     def _squeue(self) -> list[NamedStatus] | None:
         """Ask for all own jobs, ended ones too while the controller remembers them (MinJobAge)."""
@@ -245,11 +229,6 @@ def _is_meant(row: NamedStatus, job: KnownJob, family: str) -> bool:
     return row.submitted >= job.not_before - CLOCKS_DIFFER
 
 
-def _is_riddle(status: JobStatus, job: KnownJob) -> bool:
-    """Whether a job was cancelled and nobody here knows by whom."""
-    return status.state == JobState.CANCELLED and not job.is_unwanted
-
-
 def _never_split(rows: Iterable[NamedStatus], jobs: Mapping[str, KnownJob]) -> dict[str, JobStatus]:
     """Return the statuses of array tasks that were cancelled before they became jobs of their own.
 
@@ -262,23 +241,6 @@ def _never_split(rows: Iterable[NamedStatus], jobs: Mapping[str, KnownJob]) -> d
         for key, job in jobs.items()
         if job.name in whole and whole[job.name].job_id == key.partition("_")[0]
     }
-
-
-def _explain(failed: FailedJobError) -> Answer:
-    """Tell a refusal from an unclear end of sbatch."""
-    error = failed.__cause__
-    if not isinstance(error, CalledProcessError):
-        return Answer(kind=AnswerKind.UNCLEAR, message=f"sbatch's answer cannot be read: {error}")
-    text = f"{error.output or ''}\n{error.stderr or ''}".strip()
-    # A wrapper of the site may fail after sbatch itself has printed the id.
-    if _was_cut_off(error.returncode) or UNCLEAR.search(text) or job_id_of(text):
-        return Answer(kind=AnswerKind.UNCLEAR, message=text or "sbatch did not answer in time")
-    permanent = PERMANENT.search(text) is not None
-    return Answer(kind=AnswerKind.REFUSED, message=text, permanent=permanent)
-
-
-def _was_cut_off(code: int) -> bool:
-    return code < 0 or code == TIMED_OUT_CODE or code in SIGNAL_CODES
 
 
 def _first_line(result: CommandResult) -> str:
@@ -312,3 +274,20 @@ def check_partition(wanted: str | None, known: list[str]) -> None:
             hint = did_you_mean(name, known)
             listed = ", ".join(known)
             raise UsageError(f"--partition: there is no partition {name!r} here ({listed}).", hint)
+
+
+def check_exclude(wanted: Collection[str], limits: Limits | None) -> None:
+    """Refuse to avoid hosts that do not exist, or all that there are.
+
+    Raises:
+        UsageError: Slurm does not have one of them, or nothing would be left.
+    """
+    if limits is None or not limits.known:
+        return  # nobody knows; sbatch will say
+    for name in wanted:
+        if name not in limits.known:
+            hint = did_you_mean(name, limits.known)
+            raise UsageError(f"--exclude: Slurm has no node {name!r} (see sinfo -N).", hint)
+    if limits.hosts and limits.hosts.keys() <= set(wanted):
+        listed = ", ".join(sorted(limits.hosts))
+        raise UsageError(f"--exclude: no node of the partition would be left ({listed}).")

@@ -20,6 +20,12 @@ from orchestrator.cluster.parsing import job_id_of
 # Slurm sends the warning this many seconds before the time limit; the worker then stops the program
 # and reports. Slurm may be up to 60 s off (sbatch(1), --signal).
 WARNING_SECONDS = 60
+# What Slurm tells a job only where it applies: a trial of a head that is a job itself would read
+# the head's (tried: 22.05.8; a job without --mem has both SLURM_MEM_PER_CPU and the other one).
+_OF_THE_HEAD = (
+    "SLURM_RESTART_COUNT SLURM_ARRAY_JOB_ID SLURM_ARRAY_TASK_ID SLURM_ARRAY_TASK_COUNT "
+    "SLURM_MEM_PER_NODE SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU"
+)
 
 
 class NotUnderstoodError(Exception):
@@ -82,10 +88,10 @@ class TokenExecutor(SlurmExecutor):  # type: ignore[misc]
         """Call sbatch with a time limit, its errors on standard output.
 
         submitit would print the errors over the live view, and waits for ever. sbatch hands its
-        environment on: a head in a job that was requeued must not tell its trials that they were.
+        environment on: what is true of a head in a job is not to be told to its trials.
         """
         limit = f"timeout --kill-after=5 {self.limit_seconds:g}"
-        script = f'unset SLURM_RESTART_COUNT; exec {limit} sbatch --parsable "$0" 2>&1'
+        script = f'unset {_OF_THE_HEAD}; exec {limit} sbatch --parsable "$0" 2>&1'
         return ["/bin/sh", "-c", script, str(submission_file_path)]
 
     @staticmethod
@@ -113,6 +119,8 @@ def parameters_of(order: Order) -> dict[str, Any]:
         # The site's default may be either. submitit lets each run of a job append to its log.
         "requeue" if wanted.requeue else "no-requeue": True,
     }
+    if order.only_on:
+        additional["nodelist"] = order.only_on
     if wanted.reservation:
         additional["reservation"] = wanted.reservation
     parameters: dict[str, Any] = {

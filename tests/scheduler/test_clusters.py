@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from db.states import ENDED_JOBS, JobState
 from orchestrator.cluster import local
-from orchestrator.cluster.base import AnswerKind, Cluster
+from orchestrator.cluster.base import Amendment, AnswerKind, Cluster, HostTrouble
 from orchestrator.cluster.local import LocalCluster, process_start
 from orchestrator.cluster.slurm import SlurmCluster
 from orchestrator.spec.resources import Resources
@@ -20,6 +21,7 @@ from tests.cluster.slurm import PrivateSlurm
 from tests.main_job.runs import wait_until
 from tests.scheduler.orders import ENTRY, TIMING, Jobs, find, new_order, statuses
 
+ALL_NODES = tuple(f"node{number}" for number in range(1, 9))
 KINDS = ["local", pytest.param("slurm", marks=pytest.mark.slurm)]
 
 
@@ -109,6 +111,19 @@ class TestCluster:
         jobs.wait_for({answer.job_ids[0]: JobState.RUNNING})
         jobs.end(0)
         jobs.wait_for({answer.job_ids[0]: JobState.COMPLETED})
+
+    def test_amending_what_runs_changes_nothing(self, jobs: Jobs) -> None:
+        _, answer = jobs.submit()
+        jobs.wait_for({answer.job_ids[0]: JobState.RUNNING})
+        begun = Amendment(left_alone=frozenset(answer.job_ids))
+        assert jobs.cluster.amend(answer.job_ids, exclude=["node1"]) == begun
+        jobs.wait_for({answer.job_ids[0]: JobState.RUNNING})
+
+    def test_there_is_a_host_to_run_on(self, jobs: Jobs) -> None:
+        limits = jobs.cluster.limits(None)
+        assert limits is not None
+        assert limits.known >= limits.hosts.keys()
+        assert any(host.is_usable for host in limits.hosts.values())
 
     def test_cancelling_nothing_is_no_error(self, jobs: Jobs) -> None:
         jobs.cluster.cancel([])
@@ -259,6 +274,76 @@ class TestSlurm:
     def test_partitions_are_listed(self, jobs: Jobs) -> None:
         assert isinstance(jobs.cluster, SlurmCluster)
         assert jobs.cluster.partitions() == ["alpha", "beta"]
+
+    def test_jobs_that_wait_avoid_other_hosts_and_those_that_run_are_left_alone(
+        self, jobs: Jobs, slurm_cluster: PrivateSlurm
+    ) -> None:
+        wide = Resources(nodes=8, cpus=4)
+        _, array = jobs.submit(size=4, resources=wide)
+        jobs.wait_for({array.job_ids[0]: JobState.RUNNING})
+        _, single = jobs.submit(resources=Resources(exclude=("node1", "node3")))
+        ids = (*array.job_ids, *single.job_ids, "999999")
+        left_alone = frozenset({array.job_ids[0], "999999"})
+        assert jobs.cluster.amend(ids, exclude=["node2"]) == Amendment(left_alone=left_alone)
+        waiting = [*array.job_ids[1:], *single.job_ids]
+        listed = slurm_cluster.run("squeue", "--array", "--noheader", "--format=%i %T %x").stdout
+        found = {words[0]: words[1:] for line in listed.splitlines() if (words := line.split())}
+        assert found == {
+            array.job_ids[0]: ["RUNNING"],
+            **{job_id: ["PENDING", "node2"] for job_id in waiting},
+        }
+        unknown = jobs.cluster.amend(ids, exclude=["node2", "node99"])
+        assert unknown.has_unknown_host
+        assert jobs.cluster.amend(waiting, exclude=[]) == Amendment()
+        jobs.cluster.cancel(array.job_ids[:1])
+        jobs.wait_for({array.job_ids[1]: JobState.RUNNING})
+
+    def test_a_job_without_any_host_left_goes_on_when_the_list_is_shorter(self, jobs: Jobs) -> None:
+        order = new_order(jobs.run_dir, resources=Resources(exclude=ALL_NODES))
+        answer = jobs.cluster.submit(order)
+        assert (answer.kind, answer.host_trouble) == (AnswerKind.REFUSED, HostTrouble.NONE_LEFT)
+        _, first = jobs.submit(resources=Resources(nodes=8, cpus=4))
+        jobs.wait_for({first.job_ids[0]: JobState.RUNNING})
+        _, second = jobs.submit()
+        (job_id,) = second.job_ids
+        jobs.cluster.amend([job_id], exclude=ALL_NODES)
+        jobs.cluster.cancel(first.job_ids)
+        wait_until(lambda: self._reason(jobs, job_id) == "BadConstraints")
+        jobs.cluster.amend([job_id], exclude=ALL_NODES[1:])
+        jobs.wait_for({job_id: JobState.RUNNING})
+
+    @staticmethod
+    def _reason(jobs: Jobs, job_id: str) -> str:
+        return statuses(jobs.cluster, {job_id: jobs.submitted[job_id]})[job_id].reason
+
+    def test_a_host_that_slurm_does_not_know_is_a_trouble_with_hosts(self, jobs: Jobs) -> None:
+        order = new_order(jobs.run_dir, resources=Resources(exclude=("node1", "node99")))
+        answer = jobs.cluster.submit(order)
+        assert (answer.kind, answer.host_trouble) == (AnswerKind.REFUSED, HostTrouble.UNKNOWN)
+
+    def test_a_canary_runs_on_its_host_alone(self, jobs: Jobs) -> None:
+        order = replace(new_order(jobs.run_dir), only_on="node3")
+        answer = jobs.cluster.submit(order)
+        (job_id,) = answer.job_ids
+        jobs.submitted[job_id] = order.name
+        found = jobs.wait_for({job_id: JobState.RUNNING})
+        assert found[job_id].host == "node3"
+
+    def test_the_limits_are_those_of_the_partition(
+        self, jobs: Jobs, slurm_cluster: PrivateSlurm
+    ) -> None:
+        limits = jobs.cluster.limits("beta,alpha")
+        assert limits is not None
+        assert limits.known == set(limits.hosts) == set(ALL_NODES)
+        assert (limits.memory_mb, limits.minutes) == (8000, None)
+        assert all(host.is_usable and host.cpus == 4 for host in limits.hosts.values())
+        default = jobs.cluster.limits(None)
+        assert default is not None
+        assert set(default.hosts) == set(ALL_NODES)
+        nowhere = jobs.cluster.limits("nowhere")
+        assert nowhere is not None
+        assert not nowhere.hosts
+        assert nowhere.known == set(ALL_NODES)
 
     def test_live_answers_have_the_shape_of_the_recorded_ones(
         self, jobs: Jobs, slurm_cluster: PrivateSlurm, monkeypatch: pytest.MonkeyPatch

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from db.states import ENDED_JOBS, JobState
+from orchestrator.cluster.complaints import PERMANENT, UNCLEAR
 from orchestrator.cluster.parsing import job_id_of, read_sacct, read_squeue
-from orchestrator.cluster.slurm import PERMANENT, UNCLEAR
 from orchestrator.cluster.states import SLURM_STATES, job_state
 
 ANSWERS = Path(__file__).with_name("answers")

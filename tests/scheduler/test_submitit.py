@@ -118,11 +118,15 @@ def test_what_sbatch_gets_is_what_is_shown(site: Site, tmp_path: Path) -> None:
     assert (run / "submissions" / "7.sh").read_text() == cluster().script(wanted)
 
 
-def test_a_head_in_a_requeued_job_does_not_tell_its_trials_that_they_were_requeued(
-    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "name",
+    ["SLURM_RESTART_COUNT", "SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_JOB_ID", "SLURM_MEM_PER_NODE"],
+)
+def test_a_head_that_is_a_job_tells_its_trials_nothing_that_is_true_of_its_own_job(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
-    site.command("sbatch", 'echo "[${SLURM_RESTART_COUNT-nothing}]"')
+    monkeypatch.setenv(name, "2")
+    site.command("sbatch", f'echo "[${{{name}-nothing}}]"')
     answer = cluster().submit(order(1, Resources(), tmp_path))
     assert answer.message == "[nothing]"
 

@@ -154,9 +154,9 @@ def test_nobody_is_asked_about_jobs_that_we_cancelled_ourselves(site: Site) -> N
 @pytest.mark.parametrize(
     ("told", "fault"),
     [
-        ("node2|drained|Prolog error", "drained: Prolog error"),
-        ("node2|down*|none", "down*"),
-        ("node2|idle|none", ""),
+        ("node2|drained|1795264990|Prolog error", "drained: Prolog error"),
+        ("node2|down*|Unknown|none", "down*"),
+        ("node2|idle|Unknown|none", ""),
         ("", ""),
     ],
 )
@@ -178,6 +178,7 @@ def test_a_held_job_whose_launch_failed_has_ended_and_is_still_there(site: Site)
         state=JobState.NODE_FAIL,
         word="launch failed requeued held",
         reason="launch failed requeued held",
+        is_held=True,
     )
     assert found.living == (LivingJob(job_id="8", name="hw-rec-a", is_pending=True),)
 
