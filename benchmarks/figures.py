@@ -68,6 +68,30 @@ class Table:
         return f"{row.median / other.median:.2f}x of {other.what}"
 
 
+@dataclass(frozen=True)
+class Grid:
+    """Lines of cells under a head, where one figure a line does not tell enough.
+
+    Attributes:
+        title: Its heading.
+        head: What stands in each column; all but the first are set to the right.
+        lines: The cells, as they are printed.
+        notes: What has to be known to read it.
+    """
+
+    title: str
+    head: tuple[str, ...]
+    lines: Sequence[tuple[str, ...]]
+    notes: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """Return it in Markdown."""
+        rule = ("---", *("---:" for _ in self.head[1:]))
+        rows = (f"| {' | '.join(cells)} |" for cells in (self.head, rule, *self.lines))
+        notes = (f"{note}\n" for note in self.notes)
+        return "\n".join((f"### {self.title}", "", *rows, "", *notes))
+
+
 def shown(value: float, unit: str) -> str:
     """Write a value with three digits and its unit."""
     return f"{value:.0f} {unit}" if abs(value) >= 100 else f"{value:.3g} {unit}"
