@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from db.states import JobState
-from orchestrator.cluster.base import Answer, AnswerKind
+from db.states import HostState, JobState
+from orchestrator.cluster.base import Answer, AnswerKind, HostTrouble
 from orchestrator.errors import ClusterError
+from tests.steps.fleet import Fleet
 from tests.steps.world import World
 
 MakeWorld = Callable[..., World]
@@ -213,6 +215,25 @@ def test_a_run_folder_that_is_full_is_waited_for_however_long_it_takes(
     assert fields["tries"] >= 30
     told = world.noted("no room for a submission; trying again")
     assert [fields["level"] for fields in told].count("warning") == 1
+    finish_all(world)
+
+
+def test_a_canary_that_is_refused_costs_its_host_a_while_and_the_search_nothing(
+    world: World,
+) -> None:
+    fleet = Fleet(world)
+    world.ticks(3)
+    first, second = fleet.run_all("node2", "node3")
+    fleet.by_hand("node1")
+    fleet.include("node1", state=HostState.PAROLE)
+    fleet.change("node1", is_free=True)
+    world.cluster.answers = [replace(FOR_EVER, host_trouble=HostTrouble.NONE_LEFT)]
+    fleet.end(first, "node2")
+    world.tick()
+    assert [order.only_on for order in world.cluster.orders] == [None, "node1", None]
+    assert [state for state, _ in submissions(world)] == ["ACCEPTED", "REFUSED", "ACCEPTED"]
+    assert fleet.avoided() == ["node1"], "other jobs avoid it as before"
+    second.end()
     finish_all(world)
 
 
