@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -27,8 +28,12 @@ from db.sql.store import Store
 from db.sql.tables import Attempt, Report, table_of
 from db.states import AttemptState, TrialStatus
 from orchestrator.app.runs import Run
+from orchestrator.cluster.local import LocalCluster
+from orchestrator.steps.cancelling import Canceller
+from orchestrator.steps.hosts import Hosts
 from orchestrator.steps.ledger import Ledger
 from orchestrator.steps.mailbox import Mailbox
+from orchestrator.steps.notes import Note
 from orchestrator.steps.observe import News
 from orchestrator.steps.settle import Settler
 from tests.cluster.postgres import PrivatePostgres
@@ -171,6 +176,21 @@ def _ingest(run: Run, count: int) -> float:
     store = Store(run.engine, run.stored.id, 1)
     ledger = Ledger(run.spec.name, nodes=len(run.spec.strategy.nodes))
     ledger.load(store, in_flight=set())
+    note: Note = lambda *_, **__: None  # noqa: E731 - nobody listens
+    cluster, threads = LocalCluster(entry=run.run_dir), ThreadPoolExecutor(1)
+    canceller = Canceller(
+        ledger=ledger, cluster=cluster, threads=threads, wake=lambda: None, note=note
+    )
+    hosts = Hosts(
+        store=store,
+        spec=run.spec,
+        cluster=cluster,
+        ledger=ledger,
+        canceller=canceller,
+        threads=threads,
+        wake=lambda: None,
+        note=note,
+    )
     settler = Settler(
         store=store,
         ledger=ledger,
@@ -178,8 +198,9 @@ def _ingest(run: Run, count: int) -> float:
         objective_ids=run.stored.objective_ids,
         mailbox=Mailbox(run.run_dir),
         cancel=lambda _: None,
+        hosts=hosts,
         spare=lambda _: None,
-        note=lambda *_, **__: None,
+        note=note,
         measure=lambda _: None,
     )
     began = time.monotonic()

@@ -18,19 +18,24 @@ from db.errors import DatabaseUnavailable
 from db.sql import events
 from db.sql.store import Store
 from db.sql.wakeup import Bell
-from db.states import AttemptState, EventKind, TrialStatus
+from db.states import EventKind
 from orchestrator.generators.process import GeneratorProcess
 from orchestrator.lease import Renewal
 from orchestrator.spec.experiment import ExperimentSpec
 from orchestrator.steps.cancelling import Canceller
-from orchestrator.steps.docket import Note
-from orchestrator.steps.ledger import Ledger, OpenAttempt
+from orchestrator.steps.hosts import Hosts
+from orchestrator.steps.ledger import Ledger
 from orchestrator.steps.mailbox import Mailbox
+from orchestrator.steps.notes import Note
 from orchestrator.steps.observe import Observer
 from orchestrator.steps.propose import Proposer
 from orchestrator.steps.settle import Settler
 from orchestrator.steps.space import Space
+from orchestrator.steps.steering import Steerer
 from orchestrator.steps.submit import Submitter
+from orchestrator.steps.tolerance import FAILURES as FAILURES_WORD
+from orchestrator.steps.tolerance import Tolerance
+from orchestrator.steps.withdrawing import cancel_all, withdraw_pending
 
 # Files and SQLite have nothing to wait on: looked at so often, which costs 0.3 % of a core.
 GLANCE_SECONDS = 0.02
@@ -51,7 +56,7 @@ class Ending(StrEnum):
     CANCELLED = "CANCELLED"  # asked to stop at once; the running trials were cancelled
     LEFT = "LEFT"  # asked to go (SIGTERM); running jobs go on and wait for a resume
     TIME = "TIME"  # the time for the whole search is over
-    FAILURES = "FAILURES"  # more trials failed than are allowed
+    FAILURES = FAILURES_WORD  # more failed than is allowed, or all over the place
 
 
 class Alarm:
@@ -125,6 +130,9 @@ class Parts:
     settler: Settler
     proposer: Proposer
     submitter: Submitter
+    hosts: Hosts
+    steerer: Steerer
+    tolerance: Tolerance
     space: Space
     alarm: Alarm
     canceller: Canceller
@@ -132,7 +140,11 @@ class Parts:
 
 
 class Loop:
-    """Runs ticks until the experiment is done or somebody wants it to end."""
+    """Runs ticks until the experiment is done or somebody wants it to end.
+
+    Attributes:
+        complaint: Which failures ended the search, in words; None: none did.
+    """
 
     def __init__(self, parts: Parts, *, deadline: float | None) -> None:
         self._parts = parts
@@ -141,6 +153,7 @@ class Loop:
         self._give_up_at: float | None = None
         self._next_look = 0.0
         self._logged: Ending | None = None
+        self.complaint: str | None = None
 
     def run(self) -> Ending:
         """Run to an end; the ledger then says where everything stands."""
@@ -161,10 +174,12 @@ class Loop:
         parts.renewal.renew()
         news = parts.observer.gather()
         parts.settler.settle(news, look=look)
+        parts.hosts.decide()
         self._listen()
         self._log_stop()
         is_ending = self._stopping is not None or parts.alarm.is_leaving
         if not is_ending:
+            parts.steerer.steer(news.poll)
             parts.proposer.propose(parts.submitter.free_slots())
         has_room = parts.space.has_room()
         if not has_room:
@@ -187,9 +202,9 @@ class Loop:
             self._stop(Ending.STOPPED, "stopping: no new trials, running ones finish")
         elif self._deadline is not None and time.monotonic() >= self._deadline:
             self._stop(Ending.TIME, "the time for the search is over: no new trials")
-        elif self._has_failed_too_often():
-            text = f"more than {parts.spec.max_failed_jobs} trials failed: no new trials"
-            self._stop(Ending.FAILURES, text)
+        elif (complaint := parts.tolerance.complaint()) is not None:
+            self.complaint = complaint
+            self._stop(Ending.FAILURES, f"no new trials: {complaint}")
 
     def _log_stop(self) -> None:
         """Write down that the end was asked for; a database that was away hears it later."""
@@ -198,13 +213,10 @@ class Loop:
             return
         store = self._parts.store
         with store.write() as connection:
-            row = events.row(store.experiment_id, EventKind.STOP, {"how": asked})
+            payload = {"how": asked, "reason": self.complaint}
+            row = events.row(store.experiment_id, EventKind.STOP, payload)
             events.append(connection, [row])
         self._logged = asked
-
-    def _has_failed_too_often(self) -> bool:
-        limit = self._parts.spec.max_failed_jobs
-        return limit is not None and self._parts.ledger.counts[TrialStatus.FAILED] > limit
 
     def _stop(self, ending: Ending, text: str) -> None:
         self._stopping = ending
@@ -213,16 +225,7 @@ class Loop:
 
     def _withdraw_pending(self) -> None:
         """Take back jobs that have not begun; those of calls in flight are caught later."""
-        pending = [
-            attempt
-            for attempt in self._parts.ledger.attempts.values()
-            if attempt.job_id
-            and (attempt.state != AttemptState.STARTED or attempt.waits_again)
-            and not attempt.is_withdrawn
-        ]
-        for attempt in pending:
-            attempt.is_withdrawn = True
-        self._end_jobs(pending, pending_only=True)
+        self._end_jobs(withdraw_pending(self._parts.ledger), pending_only=True)
 
     def _cancel_all(self) -> None:
         """Cancel everything that runs, with one call for all."""
@@ -230,17 +233,9 @@ class Loop:
             self._stopping = Ending.CANCELLED
             self._give_up_at = time.monotonic() + CANCEL_SECONDS
             self._parts.note("cancelling the running trials", level="warning")
-        running = [
-            attempt
-            for attempt in self._parts.ledger.attempts.values()
-            if attempt.job_id and not attempt.is_cancelled
-        ]
-        for attempt in running:
-            attempt.is_cancelled = True
-        self._end_jobs(running, pending_only=False)
+        self._end_jobs(cancel_all(self._parts.ledger), pending_only=False)
 
-    def _end_jobs(self, attempts: list[OpenAttempt], *, pending_only: bool) -> None:
-        jobs = [attempt.job_id for attempt in attempts if attempt.job_id]
+    def _end_jobs(self, jobs: list[str], *, pending_only: bool) -> None:
         if jobs:
             self._parts.canceller.cancel(jobs, pending_only=pending_only)
             self._parts.observer.poll_soon()
@@ -330,5 +325,6 @@ class Loop:
         parts.renewal.check_file()
         parts.store.await_last_write()
         parts.ledger.load(parts.store, in_flight=parts.submitter.in_flight)
+        parts.hosts.remember()
         parts.proposer.forget()
         parts.submitter.adopt()

@@ -27,43 +27,60 @@ from orchestrator.loop import Alarm, Ending, Loop, Parts
 from orchestrator.spec.experiment import ExperimentSpec
 from orchestrator.steps.cancelling import Canceller
 from orchestrator.steps.code import record
-from orchestrator.steps.docket import Note
+from orchestrator.steps.hosts import Hosts
 from orchestrator.steps.ledger import Ledger
 from orchestrator.steps.mailbox import Mailbox
+from orchestrator.steps.notes import Note
 from orchestrator.steps.observe import Observer
 from orchestrator.steps.propose import Proposer
 from orchestrator.steps.settle import Settler
 from orchestrator.steps.space import Space
+from orchestrator.steps.steering import Steerer
 from orchestrator.steps.submit import Submitter
+from orchestrator.steps.tolerance import Tolerance
 
 ENTRY = Path(worker.__file__).with_name("entry.py")
-# Submitting, asking the scheduler, and cancelling may each take their time at once.
-THREADS = 3
+# Submitting, asking the scheduler for jobs and for hosts, amending and cancelling may each take
+# their time at once.
+THREADS = 5
 _ENDS = {
     Ending.DONE: (ExperimentStatus.FINISHED, None),
     Ending.STOPPED: (ExperimentStatus.INTERRUPTED, "stopped by Ctrl-C"),
     Ending.CANCELLED: (ExperimentStatus.INTERRUPTED, "cancelled by Ctrl-C"),
     Ending.LEFT: (ExperimentStatus.INTERRUPTED, "the head was ended; running jobs go on"),
     Ending.TIME: (ExperimentStatus.INTERRUPTED, "the time for the search was over"),
-    Ending.FAILURES: (ExperimentStatus.FAILED, "too many trials failed"),
+    Ending.FAILURES: (ExperimentStatus.FAILED, None),  # the loop says why
 }
 
 
-def make_cluster(spec: ExperimentSpec) -> Cluster:
+def make_cluster(spec: ExperimentSpec, *, is_new: bool = True) -> Cluster:
     """Return what runs the trials of a spec, after a look at what the scheduler has.
 
+    Args:
+        spec: What was asked for.
+        is_new: Whether it has not begun. A host that it was to avoid may be gone later; it is left
+            out of the lists of its jobs then.
+
     Raises:
-        UsageError: The partition does not exist.
+        UsageError: The partition does not exist, a host that is to be avoided does not, or none is
+            left.
         ClusterError: Slurm does not answer.
     """
     if spec.executor == "local":
         from orchestrator.cluster.local import LocalCluster
 
         return LocalCluster(entry=ENTRY)
-    from orchestrator.cluster.slurm import SlurmCluster, check_partition
+    from orchestrator.cluster.slurm import SlurmCluster, check_exclude, check_partition
 
-    cluster = SlurmCluster(entry=ENTRY, timing=spec.timing, user=getpass.getuser())
+    cluster = SlurmCluster(
+        entry=ENTRY,
+        timing=spec.timing,
+        user=getpass.getuser(),
+        reservation=spec.resources.reservation,
+    )
     check_partition(spec.resources.partition, cluster.partitions())
+    if is_new and spec.resources.exclude:
+        check_exclude(spec.resources.exclude, cluster.limits(spec.resources.partition))
     return cluster
 
 
@@ -118,7 +135,9 @@ def run_head(run: Run, cluster: Cluster, generators: Generators, *, note: Note) 
             with contextlib.suppress(DatabaseError):
                 _end(store, run.spec, _Exit("BUG", ExperimentStatus.INTERRUPTED, reason))
             raise
-        _end(store, run.spec, _Exit(ending, *_ENDS[ending]), ledger)
+        status, why = _ENDS[ending]
+        why = loop.complaint if ending is Ending.FAILURES else why
+        _end(store, run.spec, _Exit(ending, status, why), ledger)
         return ending
 
 
@@ -214,6 +233,7 @@ def _put_together(pieces: _Pieces, stack: contextlib.ExitStack) -> tuple[Loop, L
     )
     stack.callback(canceller.finish)
     parts = _make_parts(pieces, ledger=ledger, threads=threads, bell=bell, canceller=canceller)
+    parts.hosts.begin()
     parts.submitter.adopt()
     parts.proposer.catch_up()
     limit = spec.time_limit_seconds
@@ -231,6 +251,16 @@ def _make_parts(
     run, store, cluster, mailbox = pieces.run, pieces.store, pieces.cluster, pieces.mailbox
     note, alarm, spec = pieces.note, pieces.alarm, run.spec
     model, fallback = pieces.generators.model, pieces.generators.fallback
+    hosts = Hosts(
+        store=store,
+        spec=spec,
+        cluster=cluster,
+        ledger=ledger,
+        canceller=canceller,
+        threads=threads,
+        wake=alarm.ring,
+        note=note,
+    )
     proposer = Proposer(
         store=store, ledger=ledger, spec=spec, model=model, fallback=fallback, note=note
     )
@@ -258,6 +288,7 @@ def _make_parts(
             objective_ids=run.stored.objective_ids,
             mailbox=mailbox,
             cancel=canceller.cancel,
+            hosts=hosts,
             spare=canceller.spare,
             note=note,
             measure=proposer.pace.measure_trial,
@@ -274,7 +305,20 @@ def _make_parts(
             wake=alarm.ring,
             note=note,
             canceller=canceller,
+            hosts=hosts,
         ),
+        hosts=hosts,
+        steerer=Steerer(
+            store=store,
+            ledger=ledger,
+            cluster=cluster,
+            threads=threads,
+            wake=alarm.ring,
+            note=note,
+            canceller=canceller,
+            hosts=hosts,
+        ),
+        tolerance=Tolerance(store=store, ledger=ledger, spec=spec, hosts=hosts),
         space=Space(run.folders, note=note),
         alarm=alarm,
         canceller=canceller,

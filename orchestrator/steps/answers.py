@@ -19,9 +19,9 @@ from db.states import (
     FailureClass,
     SubmissionState,
 )
-from orchestrator.steps.docket import Note
 from orchestrator.steps.ledger import Ledger, OpenSubmission
 from orchestrator.steps.mailbox import Mailbox
+from orchestrator.steps.notes import Note
 
 
 class Answers:
@@ -112,7 +112,8 @@ class Answers:
             self._ledger.submissions.pop(submission.id, None)
         for key in reversed(again):
             attempt = self._ledger.attempts.pop(key)
-            self._ledger.trials[attempt.trial_id].failures.append(FailureClass.SUBMIT)
+            failed = attempt.failed(FailureClass.SUBMIT)
+            self._ledger.trials[attempt.trial_id].failures.append(failed)
             self._ledger.waiting.appendleft(attempt.trial_id)
 
     def _take_back(self, attempt_id: int) -> bool:

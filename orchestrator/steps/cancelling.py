@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 from db.states import ENDED_JOBS, JobState
 from orchestrator.cluster.base import Cluster, KnownJob
-from orchestrator.steps.docket import Note
 from orchestrator.steps.ledger import Ledger
+from orchestrator.steps.notes import Note
 from orchestrator.steps.observe import Poll, known_job
 
 # Slurm waits so long (KillWait) between SIGTERM and SIGKILL.

@@ -13,7 +13,8 @@ from db.sql import code_files, events
 from db.sql.incoming import Incoming
 from db.sql.store import Store, Transaction
 from db.states import EventKind
-from orchestrator.steps.docket import Docket, Note
+from orchestrator.steps.docket import Docket
+from orchestrator.steps.notes import Note
 
 # A file with more versions than this is no code but something that trials write to.
 MOST_VERSIONS = 20

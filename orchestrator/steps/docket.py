@@ -17,10 +17,11 @@ from db.sql.store import Store, Transaction
 from db.states import EventKind
 from orchestrator.generators.base import Observation
 from orchestrator.spec.experiment import ExperimentSpec
+from orchestrator.steps.hosts import Hosts
 from orchestrator.steps.ledger import Ledger, OpenAttempt, OpenTrial
 from orchestrator.steps.mailbox import Mailbox
+from orchestrator.steps.notes import Note
 
-Note = Callable[..., None]
 Effect = Callable[[], None]
 
 
@@ -32,6 +33,7 @@ class Docket:
         ledger: What the head keeps in mind; changed by effects only.
         spec: What was asked for.
         cancel: Ends jobs in the scheduler.
+        hosts: Takes how attempts ended, and knows which hosts to avoid.
         note: Takes what happens, for the log and the terminal.
         is_miscounted: A trial changed that the ledger had already closed: its counts have to be
             read anew.
@@ -45,12 +47,14 @@ class Docket:
         spec: ExperimentSpec,
         mailbox: Mailbox,
         cancel: Callable[[list[str]], None],
+        hosts: Hosts,
         note: Note,
     ) -> None:
         self.store = store
         self.ledger = ledger
         self.spec = spec
         self.cancel = cancel
+        self.hosts = hosts
         self.note = note
         self.is_miscounted = False
         self._mailbox = mailbox
@@ -90,6 +94,14 @@ class Docket:
     def log_of(self, attempt: OpenAttempt) -> Path | None:
         """Return where the log of an attempt is, if its path is known."""
         return self._mailbox.run_dir / attempt.log_path if attempt.log_path else None
+
+    def take_back(self, attempt_id: int) -> bool:
+        """See to it that no worker takes an attempt from the spool any more; may be done again.
+
+        False: one has it, or nothing is known.
+        """
+        attempt = self.ledger.attempts.get(attempt_id)
+        return attempt is None or self._mailbox.withdraw(attempt)
 
     def drop(self, attempt_id: int) -> None:
         """Forget an attempt that has ended, and remove what is left of it in the spool."""

@@ -17,8 +17,8 @@ from db.sql.store import Store
 from db.states import EventKind
 from orchestrator.cluster.base import KnownJob, LivingJob
 from orchestrator.steps.cancelling import Canceller
-from orchestrator.steps.docket import Note
 from orchestrator.steps.ledger import Ledger
+from orchestrator.steps.notes import Note
 from orchestrator.steps.observe import Poll
 
 _TOKEN = re.compile(r"[0-9a-f]{16}")

@@ -7,13 +7,16 @@ has been committed; when a transaction's fate is unknown, the ledger is loaded a
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from db.sql import attempts, generations, trials
+from db.sql.attempts import FailedAttempt
 from db.sql.generations import LastState
 from db.sql.store import Store
-from db.states import AttemptState, FailureClass, SubmissionState, TrialStatus
+from db.states import AttemptState, FailureClass, JobState, SubmissionState, TrialStatus
 from orchestrator.cluster.base import JobStatus
 from orchestrator.generators.base import Observation, Point
 
@@ -32,7 +35,7 @@ class OpenTrial:
     point: Point
     status: TrialStatus
     attempts: int = 0
-    failures: list[FailureClass] = field(default_factory=list)
+    failures: list[FailedAttempt] = field(default_factory=list)
 
 
 @dataclass
@@ -52,6 +55,8 @@ class OpenAttempt:
         is_taken: Whether a worker took its assignment from the spool and was not heard of since.
         submitted_after: Its job was not submitted before this moment; None if nothing is known.
         log_path: Its log, relative to the run folder.
+        host: Where it runs, as its worker told.
+        requested: What was asked of the scheduler for it.
     """
 
     id: int
@@ -72,6 +77,24 @@ class OpenAttempt:
     is_taken: bool = False
     submitted_after: datetime | None = None
     log_path: str | None = None
+    host: str | None = None
+    requested: Mapping[str, Any] = field(default_factory=dict)
+
+    def failed(
+        self, failure: FailureClass, *, name: str | None = None, host: str | None = None
+    ) -> FailedAttempt:
+        """Return what is remembered of it when it has ended like this."""
+        where = host or self.host
+        return FailedAttempt(failure=failure, name=name, host=where, requested=self.requested)
+
+    def begin(self, claim: Mapping[str, Any]) -> None:
+        """Follow a worker's claim that has been committed."""
+        self.state = AttemptState.STARTED
+        self.job_id = self.job_id or claim.get("slurm_job_id")
+        self.claim, self.host = claim["claim"], claim["host"]
+        if self.job is not None and self.job.is_held:
+            # Its host could start it after all: the scheduler's next word counts.
+            self.ended_since = None
 
     @property
     def waits_again(self) -> bool:
@@ -80,6 +103,13 @@ class OpenAttempt:
         Told twice, as the first answer may have been on its way when the program began.
         """
         return self.returns >= RETURNS
+
+    @property
+    def runs_on(self) -> str | None:
+        """The host where it runs now; None: nowhere, or nobody knows."""
+        if self.job is not None and self.job.state == JobState.RUNNING:
+            return self.job.host or self.host
+        return self.host if self.state == AttemptState.STARTED else None
 
     @property
     def submission_token(self) -> str:
@@ -191,6 +221,8 @@ class Ledger:
                 claim=row.claim,
                 submitted_after=row.submission_created_at,
                 log_path=row.log_path,
+                host=row.host,
+                requested=row.requested or {},
             )
             if row.submission_state in {SubmissionState.PREPARED, SubmissionState.UNCLEAR}:
                 submission = self.submissions.setdefault(

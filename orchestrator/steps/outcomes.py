@@ -106,6 +106,7 @@ class Outcomes:
     def _has_succeeded(self, report: Incoming, end: EndPayload) -> None:
         docket = self._docket
         docket.drop(report.attempt_id)
+        docket.hosts.ended(report.trial_id, end["host"], None)
         trial = docket.ledger.trials.get(report.trial_id)
         if trial is None:
             # It had its final status already; which one, only the database knows.
@@ -128,7 +129,9 @@ def how(report: Incoming, state: AttemptState, failure: Failure | None = None) -
     return End(
         state=state,
         failure_class=failure.kind if failure else None,
+        failure_name=failure.name if failure else None,
         failure_message=failure.message if failure else None,
+        failure_evidence=failure.stored_evidence if failure else None,
         exit_code=end["exit_code"],
         signal=end["signal"],
         host=end["host"],

@@ -22,8 +22,8 @@ from orchestrator.generators.process import GeneratorProcess
 from orchestrator.generators.strategy import FALLBACK, node_for
 from orchestrator.spec.experiment import ExperimentSpec
 from orchestrator.steps.desks import Asked, Desk, Known
-from orchestrator.steps.docket import Note
 from orchestrator.steps.ledger import Ledger
+from orchestrator.steps.notes import Note
 from orchestrator.steps.pace import Pace
 from orchestrator.steps.stock import Stock
 

@@ -6,14 +6,21 @@ import time
 
 import tenacity
 
-from orchestrator.cluster.base import Answer
+from orchestrator.cluster.base import Answer, HostTrouble
 from orchestrator.cluster.patience import Patience
 from orchestrator.errors import ClusterError
-from orchestrator.steps.docket import Note
+from orchestrator.steps.hosts import Hosts
+from orchestrator.steps.notes import Note
 
 # Two seconds at first, then twice as long each time, up to a minute.
 PAUSE = tenacity.wait_exponential(multiplier=2, max=60)
 END = tenacity.stop_after_delay(1800)
+# So many hosts are named in a sentence.
+_NAMED = 10
+
+
+class RefusedForGoodError(ClusterError):
+    """The scheduler will never take such jobs."""
 
 
 class Refusals:
@@ -23,8 +30,9 @@ class Refusals:
         until: When (monotonic) the next submission may be tried.
     """
 
-    def __init__(self, note: Note) -> None:
+    def __init__(self, note: Note, *, hosts: Hosts) -> None:
         self._note = note
+        self._hosts = hosts
         self._scheduler = Patience(PAUSE, END)
         self._disk = Patience(PAUSE, END)
         self._complaint = ""
@@ -41,25 +49,47 @@ class Refusals:
             is_alone: Whether no job of ours waits or runs.
 
         Raises:
-            ClusterError: The scheduler will never take these jobs, or took none for half an hour.
+            RefusedForGoodError: The scheduler will never take these jobs.
+            ClusterError: It took none for half an hour.
         """
         why = _last_line(answer.message)
+        if answer.host_trouble == HostTrouble.UNKNOWN:
+            # One unknown name makes sbatch refuse everything; the next list is without it.
+            self._hosts.ask_soon()
+            text = "submission refused: a host that it is to avoid is not known any more"
+            self._try_again(answer, text, is_alone=is_alone)
+            return
+        if answer.host_trouble == HostTrouble.NONE_LEFT and self._hosts.relax():
+            text = "submission refused: no host is left; trying again with fewer hosts kept out"
+            self._put_off(0.0, answer, text)
+            return
         if answer.permanent:
-            raise ClusterError(
-                f"the scheduler refuses these jobs: {why}",
-                "Change the request and go on with `headway resume`.",
+            raise RefusedForGoodError(
+                f"the scheduler refuses these jobs: {why}", self._remedy(answer)
             )
         if answer.no_room:
             # However long it takes. `Space` tells of it too, but looks earlier, with a small file.
             self._put_off(self._disk.lose(), answer, "no room for a submission; trying again")
             return
+        self._try_again(answer, "submission refused; trying again", is_alone=is_alone)
+
+    def _remedy(self, answer: Answer) -> str:
+        by_hand = self._hosts.kept_out_by_hand()
+        if answer.host_trouble == HostTrouble.NONE_LEFT and by_hand:
+            return (
+                f"Kept out by hand (--exclude, headway hosts exclude): {' '.join(by_hand[:_NAMED])}. "
+                "Let some in or change the request, and go on with `headway resume`."
+            )
+        return "Change the request and go on with `headway resume`."
+
+    def _try_again(self, answer: Answer, text: str, *, is_alone: bool) -> None:
         seconds = self._scheduler.lose()
         if self._scheduler.is_over() and is_alone:
             raise ClusterError(
-                f"the scheduler took no job for half an hour: {why}",
+                f"the scheduler took no job for half an hour: {_last_line(answer.message)}",
                 "Go on with `headway resume` when it does.",
             )
-        self._put_off(seconds, answer, "submission refused; trying again")
+        self._put_off(seconds, answer, text)
 
     def end(self) -> None:
         """Take note that a submission was taken."""

@@ -9,12 +9,13 @@ attempt stays open, so that nobody submits its trial a second time beside it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from db.records import ReportMessage
 from db.restarts import is_interrupted, message_of, next_token, restart_of
 from db.sql import attempts, events, restarts
-from db.sql.attempts import End
+from db.sql.attempts import End, FailedAttempt
 from db.sql.incoming import Incoming
 from db.sql.restarts import Run
 from db.sql.store import Transaction
@@ -24,8 +25,10 @@ from db.states import (
     AttemptState,
     EventKind,
     FailureClass,
+    JobState,
     ReportKind,
 )
+from orchestrator.health.failures import judge_job
 from orchestrator.steps.docket import Docket
 from orchestrator.steps.ledger import OpenAttempt, OpenTrial
 from orchestrator.steps.outcomes import how
@@ -37,6 +40,7 @@ class Restarts:
     def __init__(self, docket: Docket) -> None:
         self._docket = docket
         self._told: set[int] = set()
+        self._blamed: set[int] = set()
 
     def open(self, connection: Transaction, message: ReportMessage) -> int:
         """Return the attempt that a message of a restarted job is about.
@@ -110,16 +114,17 @@ class Restarts:
             return
         payload = {"previous": previous, "restart": new.restart, "host": new.host}
         self._docket.log(connection, EventKind.RESTARTED, trial, new.id, payload)
-        self._docket.then(partial(self._has_restarted, trial, new))
+        failures = attempts.failures(connection, [trial.id]).get(trial.id, [])
+        self._docket.then(partial(self._has_restarted, trial, new, failures))
 
-    def _has_restarted(self, trial: OpenTrial, new: Run) -> None:
+    def _has_restarted(self, trial: OpenTrial, new: Run, failures: list[FailedAttempt]) -> None:
         ledger = self._docket.ledger
         if new.id not in ledger.attempts:
-            self._enter(trial, new)
+            self._enter(trial, new, failures)
         fields = {"trial": trial.index, "restart": new.restart, "host": new.host}
         self._docket.note("Slurm has started a requeued job again", **fields)
 
-    def _enter(self, trial: OpenTrial, new: Run) -> None:
+    def _enter(self, trial: OpenTrial, new: Run, failures: list[FailedAttempt]) -> None:
         ledger = self._docket.ledger
         place = new.submission_id, new.array_index
         before = [
@@ -137,12 +142,14 @@ class Restarts:
             claim=new.claim,
             submitted_after=before[-1].submitted_after if before else None,
             log_path=new.log_path,
+            host=new.host,
+            requested=new.requested or {},
         )
         submission = ledger.submissions.get(new.submission_id)
         if submission is not None:
             submission.attempt_ids.append(new.id)
         trial.attempts = new.number
-        trial.failures.append(FailureClass.PREEMPTED)
+        trial.failures = failures
         for old in before:
             self._docket.drop(old.id)
 
@@ -172,10 +179,17 @@ class Restarts:
             self._docket.cancel([new.slurm_job_id])
 
     def say_requeued(self) -> None:
-        """Tell once of each attempt whose job waits to run again."""
+        """Tell once of each attempt whose job waits to run again, and of a host that failed."""
         ledger = self._docket.ledger
         for attempt in ledger.attempts.values():
             trial = ledger.trials.get(attempt.trial_id)
+            lost = attempt.job.lost_host if attempt.job is not None else None
+            if lost is not None and attempt.id not in self._blamed:
+                self._blamed.add(attempt.id)
+                failed = judge_job(
+                    JobState.NODE_FAIL, JobState.NODE_FAIL.value, was_claimed=True, was_told=False
+                )
+                self._docket.hosts.ended(attempt.trial_id, lost, failed)
             if attempt.waits_again and attempt.id not in self._told and trial is not None:
                 self._told.add(attempt.id)
                 fields = {"trial": trial.index, "job": attempt.job_id}
@@ -193,5 +207,7 @@ class Restarts:
         else:
             is_kept = restarts.has_follower(connection, report.attempt_id)
         if is_kept:
-            restarts.note_end(connection, report.attempt_id, how(report, report.attempt_state))
+            # Its claim has told the host.
+            measured = replace(how(report, report.attempt_state), host=None)
+            restarts.note_end(connection, report.attempt_id, measured)
         return is_kept

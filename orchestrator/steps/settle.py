@@ -16,19 +16,21 @@ from typing import cast
 
 from db.messages import BadMessageError, read_payload
 from db.records import EndPayload
-from db.sql import attempts, incoming, trials
+from db.sql import attempts, incoming, requests, trials
 from db.sql.incoming import Incoming
 from db.sql.store import Store, Transaction
-from db.states import OPEN_ATTEMPTS, AttemptState, ReportKind, TrialStatus
-from orchestrator.health.failures import judge_report
+from db.states import OPEN_ATTEMPTS, ReportKind, TrialStatus
 from orchestrator.spec.experiment import ExperimentSpec
 from orchestrator.steps.code import take_code
-from orchestrator.steps.docket import Docket, Note
+from orchestrator.steps.docket import Docket
 from orchestrator.steps.endings import Endings
+from orchestrator.steps.hosts import Hosts
 from orchestrator.steps.intake import take_in
-from orchestrator.steps.jobs import find_overdue, follow, why_told
-from orchestrator.steps.ledger import Ledger
+from orchestrator.steps.jobs import find_overdue, follow
+from orchestrator.steps.judging import Judge
+from orchestrator.steps.ledger import Ledger, OpenAttempt
 from orchestrator.steps.mailbox import Mailbox
+from orchestrator.steps.notes import Note
 from orchestrator.steps.observe import News
 from orchestrator.steps.outcomes import Outcomes
 from orchestrator.steps.restarts import Restarts
@@ -52,6 +54,7 @@ class Settler:
         objective_ids: Mapping[str, int],
         mailbox: Mailbox,
         cancel: Callable[[list[str]], None],
+        hosts: Hosts,
         spare: Callable[[list[str]], None],
         note: Note,
         measure: Callable[[float], None],
@@ -62,11 +65,18 @@ class Settler:
         self._mailbox = mailbox
         self._note = note
         self._docket = Docket(
-            store=store, ledger=ledger, spec=spec, mailbox=mailbox, cancel=cancel, note=note
+            store=store,
+            ledger=ledger,
+            spec=spec,
+            mailbox=mailbox,
+            cancel=cancel,
+            hosts=hosts,
+            note=note,
         )
         self._outcomes = Outcomes(self._docket, objective_ids=objective_ids, measure=measure)
         self._silence = Silence(self._docket, spare=spare)
-        self._endings = Endings(self._docket, self._silence)
+        self._judge = Judge(self._docket, self._silence)
+        self._endings = Endings(self._docket, self._judge)
         self._restarts = Restarts(self._docket)
         self._salvage = Salvage(self._docket, mailbox.run_dir)
         self.has_more = False
@@ -98,21 +108,35 @@ class Settler:
             self.has_more = False
             self._mailbox.discard(mail)
             return
+        readings = self._judge.readings
+        readings.begin()
         self._docket.begin()
         with self._store.write() as connection:
             take_in(self._docket, connection, mail)
             self._salvage.log(connection, salvaged)
-            self.has_more = self._take_reports(connection)
-            if not self.has_more:
-                # Nobody is given up while his report may stand in the queue.
-                for attempt in overdue:
-                    self._endings.give_up(connection, attempt)
+            self._decide(connection, overdue)
             if is_silent:
                 self._silence.decide(connection)
         self._mailbox.discard(mail)
         self._docket.follow()
+        if readings.read():
+            self._docket.begin()
+            with self._store.write() as connection:
+                self._decide(connection, overdue)
+            self._docket.follow()
+        self.has_more = self.has_more or bool(readings.awaited())
         if self._docket.is_miscounted:
             self._count_anew()
+
+    def _decide(self, connection: Transaction, overdue: list[OpenAttempt]) -> None:
+        """Deal with what waits, as far as no log has to be read first."""
+        self.has_more = self._take_reports(connection)
+        if self.has_more:
+            return  # Nobody is given up while his report may stand in the queue.
+        reported = self._judge.readings.awaited()
+        for attempt in overdue:
+            if attempt.id in self._ledger.attempts and attempt.id not in reported:
+                self._endings.give_up(connection, attempt)
 
     def _count_anew(self) -> None:
         with self._store.read() as connection:
@@ -170,41 +194,44 @@ class Settler:
             job_id=claim.get("slurm_job_id"),
             claim=claim["claim"],
         )
+        self._note_memory(connection, report)
         expected = (TrialStatus.CANDIDATE, TrialStatus.STAGED)
         trials.move(connection, [report.trial_id], TrialStatus.RUNNING, expected=expected)
         self._docket.then(lambda: self._has_started(report))
+
+    def _note_memory(self, connection: Transaction, report: Incoming) -> None:
+        """Keep what memory a job got that asked for none: from there on it grows."""
+        memory_mb = report.payload.get("memory_mb")
+        attempt = self._ledger.attempts.get(report.attempt_id)
+        if not memory_mb or (attempt is not None and attempt.requested.get("memory_mb")):
+            return
+        requested = requests.note_memory(connection, report.attempt_id, memory_mb)
+        if requested is not None and attempt is not None:
+            # At once: its end may stand in the same transaction, and is judged by it. It is a fact
+            # and no decision, so that nothing is wrong should the transaction fail.
+            attempt.requested = requested
 
     def _has_started(self, report: Incoming) -> None:
         attempt = self._ledger.attempts.get(report.attempt_id)
         trial = self._ledger.trials.get(report.trial_id)
         if attempt is not None and trial is not None:
-            attempt.state = AttemptState.STARTED
-            attempt.job_id = attempt.job_id or report.payload.get("slurm_job_id")
-            attempt.claim = report.payload["claim"]
+            attempt.begin(report.payload)
             self._ledger.set_status(trial, TrialStatus.RUNNING)
             self._note("trial started", trial=trial.index, host=report.payload["host"])
 
     def _end(self, connection: Transaction, report: Incoming) -> bool:
-        """Deal with the end of an attempt; False if the scheduler has to be heard first."""
-        end = cast("EndPayload", report.payload)
-        objectives = [objective.name for objective in self._spec.objectives]
-        memory = self._spec.resources.memory_mb
-        failure = judge_report(
-            end, objectives=objectives, memory_bytes=None if memory is None else memory * 2**20
-        )
-        if failure is not None and end["cause"] == "TERMINATED":
-            if self._restarts.keep(connection, report):
-                return True
-            attempt = self._ledger.attempts.get(report.attempt_id)
-            if attempt is None and report.attempt_state in OPEN_ATTEMPTS:
-                return False  # of a requeued job: it is in the ledger after this transaction
-            failure = why_told(attempt, end)
-            if failure is None:
-                return False
-            if attempt is not None:
-                failure = self._silence.own_doing(connection, attempt, failure)
+        """Deal with the end of an attempt; False if it has to wait for the scheduler or its log."""
+        plain = self._judge.plainly(connection, report)
+        if plain is None:
+            self._outcomes.succeed(connection, report, cast("EndPayload", report.payload))
+            return True
+        is_told = report.payload["cause"] == "TERMINATED"
+        if is_told and self._restarts.keep(connection, report):
+            return True
+        failure = self._judge.of_report(connection, report, plain)
         if failure is None:
-            self._outcomes.succeed(connection, report, end)
-        elif not self._endings.end_badly(connection, report, failure):
-            self._outcomes.refuse(connection, report, "its attempt had already been given up")
+            return False
+        why_not = self._endings.end_badly(connection, report, failure)
+        if why_not:
+            self._outcomes.refuse(connection, report, why_not)
         return True

@@ -26,6 +26,7 @@ from orchestrator.health.failures import Failure
 from orchestrator.steps.docket import Docket
 from orchestrator.steps.ledger import OpenAttempt, OpenTrial
 from orchestrator.steps.observe import LINES_SECONDS
+from orchestrator.steps.recalls import recalled
 
 # A heartbeat is looked for eight times until it counts as dead, but never more often than this
 # and, as a look costs next to nothing, not less often than that.
@@ -157,17 +158,17 @@ class Silence:
         self._docket.note("a silent worker gave a sign of life: it stays", trial=trial.index)
 
     def own_doing(self, connection: Transaction, attempt: OpenAttempt, failure: Failure) -> Failure:
-        """Tell a job that was cancelled as its worker was silent from one that a person cancelled.
+        """Tell a job that Headway cancelled, as its worker was silent, from one that a person did.
 
         The event is asked: the head that cancelled it may have died since.
         """
         is_killed = failure.kind == FailureClass.LOST and attempt.id in self._cancelled
         if attempt.is_cancelled or not (is_killed or failure.kind == FailureClass.CANCELLED):
-            return failure
+            return recalled(connection, attempt, failure)
         asked = events.find_payload(
             connection, EventKind.SILENT, trial_id=attempt.trial_id, attempt_id=attempt.id
         )
         if asked is None:
-            return failure
+            return recalled(connection, attempt, failure)
         message = f"its worker gave no sign of life for {asked['seconds']} s: its job was cancelled"
         return Failure(kind=FailureClass.LOST, message=message)

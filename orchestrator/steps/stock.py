@@ -12,8 +12,8 @@ from orchestrator.generators.base import Batch, GeneratorError
 from orchestrator.generators.strategy import node_for
 from orchestrator.spec.experiment import ExperimentSpec
 from orchestrator.steps.desks import Asked
-from orchestrator.steps.docket import Note
 from orchestrator.steps.ledger import Ledger, OpenTrial
+from orchestrator.steps.notes import Note
 
 
 class Stock:

@@ -14,7 +14,7 @@ from orchestrator.app import snapshot
 from orchestrator.app.runs import set_up
 from orchestrator.errors import UsageError
 from orchestrator.spec.experiment import ExperimentSpec
-from tests.steps.world import make_spec
+from tests.steps.specs import make_spec
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from orchestrator.errors import HeadAliveError, UsageError
 from orchestrator.lease import this_process
 from tests.db.concurrency.planned import TOKEN, Planned, plan
 from tests.main_job.runs import Place
-from tests.steps.world import make_spec
+from tests.steps.specs import make_spec
 
 
 def test_a_head_does_not_work_with_tables_that_were_upgraded_while_it_started(

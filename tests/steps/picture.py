@@ -11,7 +11,7 @@ def picture(ledger: Ledger) -> dict[str, Any]:
     """What a ledger holds that the database knows too, for comparison."""
     return {
         "trials": {
-            key: (t.index, t.point, t.status.name, t.attempts, list(map(str, t.failures)))
+            key: (t.index, t.point, t.status.name, t.attempts, t.failures)
             for key, t in ledger.trials.items()
         },
         "attempts": {

@@ -8,10 +8,13 @@ from typing import Any
 
 from db.states import ENDED_JOBS, JobState
 from orchestrator.cluster.base import (
+    Amendment,
     Answer,
     AnswerKind,
+    ClusterHost,
     JobStatus,
     KnownJob,
+    Limits,
     LivingJob,
     Order,
     Survey,
@@ -81,6 +84,12 @@ class ScriptedCluster:
         self.is_silent = False
         self.is_stubborn = False  # jobs that are cancelled run on
         self.pause = 0.0
+        self.default_memory_mb: int | None = None  # what jobs get that ask for none; None: unsaid
+        self.amended: list[tuple[list[str], list[str]]] = []
+        self.unchangeable: set[str] = set()  # jobs that nobody can amend
+        self.begun: set[str] = set()  # jobs that have begun since they were looked at
+        nodes = {f"node{i}": ClusterHost(name=f"node{i}", memory_mb=8000) for i in range(8)}
+        self.hosts = Limits(known=frozenset(nodes), hosts=nodes)
         self._next = 1
 
     def start(self, order: Order) -> tuple[str, ...]:
@@ -136,6 +145,20 @@ class ScriptedCluster:
                 if state not in ENDED_JOBS and not self.is_stubborn:
                     self.set(job_id, JobState.CANCELLED)
         return True
+
+    def amend(self, job_ids: Iterable[str], *, exclude: Collection[str]) -> Amendment:
+        jobs = frozenset(job_ids)
+        self.amended.append((sorted(jobs), sorted(exclude)))
+        if self.is_deaf:
+            return Amendment(unclear=jobs, message="slurm_load_jobs error: Unable to contact")
+        if not self.hosts.known.issuperset(exclude):
+            return Amendment(unclear=jobs, has_unknown_host=True, message="Invalid node name")
+        refused, left_alone = jobs & self.unchangeable, jobs & self.begun
+        return Amendment(left_alone=left_alone, refused=refused, message="Access denied")
+
+    def limits(self, partition: str | None) -> Limits | None:
+        del partition
+        return None if self.is_silent else self.hosts
 
     def pause_seconds(self) -> float:
         return self.pause

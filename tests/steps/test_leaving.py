@@ -10,7 +10,18 @@ from tests.steps.world import World
 
 
 def loop_of(world: World) -> tuple[Loop, Alarm]:
-    names = ("store", "spec", "ledger", "observer", "settler", "proposer", "submitter", "space")
+    names = (
+        "store",
+        "spec",
+        "ledger",
+        "observer",
+        "settler",
+        "proposer",
+        "submitter",
+        "hosts",
+        "tolerance",
+        "space",
+    )
     parts: dict[str, Any] = {name: getattr(world, name) for name in names}
     parts |= {"alarm": Alarm(), "renewal": SimpleNamespace(renew=lambda: None)}
     return Loop(cast("Parts", SimpleNamespace(**parts)), deadline=None), parts["alarm"]

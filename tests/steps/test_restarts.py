@@ -12,7 +12,6 @@ from db.restarts import nonce_of
 from db.spool import assignments
 from db.spool.reports import write_report
 from db.states import JobState
-from tests.health.payloads import end
 from tests.steps.world import Worker, World, attempts_of, status_of
 from worker.payloads import unclaimed
 
@@ -195,6 +194,21 @@ def test_an_interruption_that_slurm_has_not_explained_yet_waits(
     assert [report["consumed_at"] is None for report in world.rows("report")] == [False, True]
 
 
+def test_a_host_that_failed_under_a_job_is_excluded_while_the_job_waits_again(
+    world: World, worker: Worker
+) -> None:
+    job = world.job_of(worker)
+    world.cluster.set(job, JobState.PENDING, reason="BeginTime", lost_host="node5")
+    world.look(2)
+    assert [row["payload"]["host"] for row in world.rows("event", kind="excluded")] == ["node5"]
+    world.look(2)
+    assert world.cluster.amended == [([job], ["node5"])], "it does not come back there"
+    again(world).end()
+    world.tick()
+    assert attempts_of(world, 0) == [CUT_OFF, ("SUCCEEDED", None)]
+    assert len(world.rows("event", kind="excluded")) == 1
+
+
 def test_a_requeued_job_that_is_cancelled_while_it_waits_ends_its_trial(
     world: World, worker: Worker
 ) -> None:
@@ -283,10 +297,16 @@ def test_a_later_run_that_could_not_claim_lets_the_trial_try_again(
 ) -> None:
     again(world)
     (order,) = world.cluster.orders
-    place = {"submission_token": order.token, "array_index": 0}
-    unclaimed = {"cause": "NOT_STARTED", "exit_code": None, "results": {}, **place}
-    message = worker.message("END", end(**unclaimed), token=f"{order.token}_0")
-    write_report(world._spool, {**message, "attempt_id": 0})
+    claim: Claim = {
+        "claim": "n2.2",
+        "host": "h",
+        "slurm_job_id": world.job_of(worker),
+        "pid": 1,
+        "started_at": "",
+        "restart": 2,
+    }
+    message = unclaimed(claim, order.token, 0, problem="no database", is_unfit=False)
+    write_report(world._spool, message)
     world.ticks(2)
     assert attempts_of(world, 0)[:2] == [CUT_OFF, ("FAILED", "NO_DATABASE")]
     assert len(world.cluster.orders) == 2

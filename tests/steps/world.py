@@ -6,7 +6,6 @@ compares the two each time.
 
 from __future__ import annotations
 
-import json
 import secrets
 import sqlite3
 from dataclasses import dataclass, field, replace
@@ -25,41 +24,22 @@ from db.sql.store import Store
 from db.sql.tables import Base
 from db.states import JobState
 from orchestrator.cluster.base import Order
-from orchestrator.spec.experiment import ExperimentSpec
 from orchestrator.steps.cancelling import Canceller
+from orchestrator.steps.hosts import Hosts
 from orchestrator.steps.ledger import Ledger
 from orchestrator.steps.mailbox import Mailbox
 from orchestrator.steps.observe import Observer
 from orchestrator.steps.propose import Proposer
 from orchestrator.steps.settle import Settler
 from orchestrator.steps.space import Space
+from orchestrator.steps.steering import Steerer
 from orchestrator.steps.submit import Submitter
+from orchestrator.steps.tolerance import Tolerance
 from tests.db.sql.samples import HOLDER, new_experiment
 from tests.health.payloads import end
 from tests.steps.picture import picture
 from tests.steps.scripted import Clock, Inline, ScriptedCluster, ScriptedGenerator
-
-
-def make_spec(**changes: Any) -> ExperimentSpec:
-    """A small experiment with two objectives on Slurm."""
-    values: dict[str, Any] = {
-        "name": "e",
-        "program": "true",
-        "working_folder": "/",
-        "space": {
-            "parameters": [
-                {"kind": "range", "name": "x", "value_type": "float", "lower": 0, "upper": 1e9}
-            ]
-        },
-        "objectives": [{"name": "LOSS"}, {"name": "ACC", "minimize": False}],
-        "strategy": {"nodes": [{"generator": "SOBOL"}]},
-        "executor": "slurm",
-        "num_parallel_jobs": 2,
-        "max_eval": 4,
-        "seed": 1,
-        "timing": {"calls_burst": 1000},
-    }
-    return ExperimentSpec.from_json(json.dumps(values | changes))
+from tests.steps.specs import make_spec
 
 
 @dataclass
@@ -180,6 +160,17 @@ class World:
             fallback=self.fallback,  # type: ignore[arg-type]
             note=self.note,
         )
+        self.hosts = Hosts(
+            store=self.store,
+            spec=self.spec,
+            cluster=self.cluster,
+            ledger=self.ledger,
+            canceller=self.canceller,
+            threads=Inline(),
+            wake=lambda: None,
+            note=self.note,
+        )
+        self.hosts.begin()
         self.settler = Settler(
             store=self.store,
             ledger=self.ledger,
@@ -187,6 +178,7 @@ class World:
             objective_ids=self.objective_ids,
             mailbox=self.mailbox,
             cancel=self.canceller.cancel,
+            hosts=self.hosts,
             spare=self.canceller.spare,
             note=self.note,
             measure=self.proposer.pace.measure_trial,
@@ -202,8 +194,23 @@ class World:
             wake=lambda: None,
             note=self.note,
             canceller=self.canceller,
+            hosts=self.hosts,
+        )
+        self.amending = Inline()
+        self.steerer = Steerer(
+            store=self.store,
+            ledger=self.ledger,
+            cluster=self.cluster,
+            threads=self.amending,
+            wake=lambda: None,
+            note=self.note,
+            canceller=self.canceller,
+            hosts=self.hosts,
         )
         self.submitter.adopt()
+        self.tolerance = Tolerance(
+            store=self.store, ledger=self.ledger, spec=self.spec, hosts=self.hosts
+        )
 
     def _new_ledger(self, in_flight: set[str]) -> Ledger:
         ledger = Ledger(self.spec.name, nodes=len(self.spec.strategy.nodes))
@@ -224,7 +231,9 @@ class World:
         """Do the four steps once, and see that the ledger is right."""
         news = self.observer.gather()
         self.settler.settle(news, look=True)
+        self.hosts.decide()
         if accept_new:
+            self.steerer.steer(news.poll)
             self.proposer.propose(self.submitter.free_slots())
         has_room = self.space.has_room()
         if not has_room:
@@ -248,16 +257,22 @@ class World:
 
     # What workers do
 
-    def claim(self, order: Order, index: int = 0, *, reports: bool = True) -> Worker | None:
+    def claim(
+        self, order: Order, index: int = 0, *, reports: bool = True, host: str = ""
+    ) -> Worker | None:
         """Let a worker begin; None if there is nothing for it."""
+        host = host or f"node{index}"
         job_id = self.cluster.names.get(order.name, {}).get(index)
+        memory_mb = order.resources.memory_mb or self.cluster.default_memory_mb
         claim: Claim = {
             "claim": secrets.token_hex(4),
-            "host": f"node{index}",
+            "host": host,
             "slurm_job_id": job_id,
             "pid": 1,
             "started_at": "2030-01-02T03:04:05.000000+00:00",
         }
+        if memory_mb is not None:
+            claim["memory_mb"] = memory_mb
         if self.transport == "direct":
             found = self._direct().claim(order.token, index, claim)
         else:
@@ -265,7 +280,7 @@ class World:
         if found is None:
             return None
         if job_id is not None:
-            self.cluster.set(job_id, JobState.RUNNING, host=f"node{index}")
+            self.cluster.set(job_id, JobState.RUNNING, host=host)
         worker = Worker(self, found)
         if self.transport == "spool" and reports:
             worker.send("START", claim)
