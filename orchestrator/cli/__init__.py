@@ -73,7 +73,8 @@ def _report(error: Exception) -> int:
     from orchestrator.errors import HeadAliveError, HeadwayError
 
     if isinstance(error, HeadwayError):
-        print(f"headway: {error}", file=sys.stderr)
+        for line in str(error).split("\n"):  # a rules file may have several mistakes
+            print(f"headway: {line}", file=sys.stderr)
         return error.exit_code
     if isinstance(error, DatabaseError):
         print(f"headway: {error}", file=sys.stderr)

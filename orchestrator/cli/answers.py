@@ -31,6 +31,8 @@ Row = dict[str, Any]
 _PAGE = 1000
 # A table for people ends here unless they ask for more.
 _MOST_LINES = 200
+# More hosts than these are counted; `headway hosts` has all.
+_MOST_NAMES = 10
 _SORTS = {
     "trial": "index",
     "status": "status",
@@ -109,10 +111,19 @@ def status(given: argparse.Namespace) -> int:
     if given.json:
         print_json({**record, "code": named}, stream=sys.stdout)
         return 0
-    print_record({**record, "code": rows.code_line(named)}, stream=sys.stdout)
+    shown = {**record, "code": rows.code_line(named), "hosts_out": _names(snapshot)}
+    print_record(shown, stream=sys.stdout)
     for line in _advice(snapshot):
         print(line)
     return 0
+
+
+def _names(snapshot: Snapshot) -> list[str]:
+    """Return the hosts that new jobs avoid, each with what it is; many are counted."""
+    outs = snapshot.outs
+    left = len(outs) - _MOST_NAMES
+    named = [f"{out.host} ({out.standing.value.lower()})" for out in outs[:_MOST_NAMES]]
+    return [*named, f"and {left} more"] if left > 0 else named
 
 
 def _advice(snapshot: Snapshot) -> list[str]:
@@ -294,13 +305,15 @@ def _print_trial(record: Row, found: TrialDetail, place: Place) -> None:
             "host",
             "slurm_job_id",
             "exit_code",
-            "failure_class",
-            "failure_message",
+            "failure",
+            "why",
+            "action",
         ),
         "metrics": ("attempt", "name", "split", "count", "value", "step"),
         "artifacts": ("attempt", "name", "bytes", "url"),
         "code": ("attempt", "path", "sha256", "bytes"),
     }
+    record = {**record, "all_attempts": [_attempt_line(row) for row in record["all_attempts"]]}
     titles = {"all_attempts": "attempts", "code": "changed since the head looked"}
     for table, chosen in columns.items():
         if record[table]:
@@ -308,6 +321,17 @@ def _print_trial(record: Row, found: TrialDetail, place: Place) -> None:
             print_rows(record[table], chosen, stream=sys.stdout)
     if found.attempts and found.attempts[-1].log_path:
         print(f"\nlog: {place.run_dir / found.attempts[-1].log_path}")
+
+
+def _attempt_line(attempt: Row) -> Row:
+    """Add to an attempt what a person reads: its failure in words, and what was done about it."""
+    kind = attempt["failure_class"]
+    return {
+        **attempt,
+        "failure": kind and rows.failure_word(kind, attempt["failure_name"]),
+        "why": attempt["failure_message"],
+        "action": attempt["failure_action"],
+    }
 
 
 def _find(given: argparse.Namespace) -> Place:

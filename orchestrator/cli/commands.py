@@ -31,6 +31,9 @@ COMMANDS = {
     "trials": Command("looking", "its trials"),
     "show": Command("looking", "one trial with everything that is known of it"),
     "logs": Command("looking", "what a trial printed"),
+    "why": Command("looking", "why a trial waits or failed, and what you can do"),
+    "hosts": Command("hosts", "hosts, what is thought of them, and which are kept out"),
+    "rules": Command("rules", "rules of your own about failures: check them"),
     "best": Command("looking", "the best trial, or the Pareto front"),
     "compare": Command("comparing", "several searches side by side"),
     "export": Command("exporting", "take the data out: csv, json, parquet, or for Ax"),
@@ -38,9 +41,6 @@ COMMANDS = {
 }
 # Commands of the design that later versions bring, and what does for now.
 LATER = {
-    "why": "`headway show` tells why a trial failed.",
-    "hosts": "",
-    "rules": "",
     "stop": "Press Ctrl-C in the head's terminal, or send its process SIGINT.",
     "tune": "",
     "report": "",

@@ -23,7 +23,7 @@ from orchestrator.reports.documents import ResultsFile
 from orchestrator.reports.live import SnapshotReader, watch
 from orchestrator.reports.log import HeadLog
 from orchestrator.reports.texts import printable, values
-from orchestrator.steps.docket import Note
+from orchestrator.steps.notes import Note
 
 INTERRUPTED = 130
 # The file results.csv of an earlier head may stand for so long.

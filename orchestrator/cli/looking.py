@@ -1,7 +1,7 @@
-"""The commands that only look: list, status, trials, show, logs, best, follow.
+"""The commands that only look: list, status, trials, show, why, logs, best, follow.
 
 Only argparse is imported here, so that `--help` answers at once; what the commands do lies in
-`answers`, `logs` and `following`.
+`answers`, `explaining`, `logs` and `following`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _DESCRIPTIONS = {
     "status": "How a search stands.",
     "trials": "The trials of a search, one line each.",
     "show": "One trial with everything that is known of it.",
+    "why": "Why a trial waits, failed or was tried again, and what you can do.",
     "logs": "What the program of a trial printed.",
     "best": "The best trial, or the Pareto front.",
     "follow": "The live view of a search. It ends when the search has ended; Ctrl-C leaves it.",
@@ -33,11 +34,12 @@ _EXAMPLES = {
         "headway trials first --sort RESULT --limit 10 --json",
     ],
     "show": ["headway show 7", "headway show first/2 7 --json"],
+    "why": ["headway why 7", "headway why first/2 7 --json"],
     "logs": ["headway logs 7", "headway logs first 7 -f", "headway logs first 7 --attempt 1"],
     "best": ["headway best first", "headway best first --pareto --json"],
     "follow": ["headway follow", "headway follow first --once"],
 }
-_WITH_TRIAL = frozenset({"show", "logs"})
+_WITH_TRIAL = frozenset({"show", "why", "logs"})
 
 
 def run(name: str, words: list[str]) -> int:
@@ -124,6 +126,7 @@ _OPTIONS: dict[str, Callable[[Parser], None]] = {
     "status": Parser.add_json,
     "trials": _trials,
     "show": Parser.add_json,
+    "why": Parser.add_json,
     "logs": _logs,
     "best": _best,
     "follow": _follow,
@@ -147,13 +150,14 @@ def _split_trial(name: str, given: argparse.Namespace) -> None:
 
 
 def _bodies() -> dict[str, Callable[[argparse.Namespace], int]]:
-    from orchestrator.cli import answers, following, logs
+    from orchestrator.cli import answers, explaining, following, logs
 
     return {
         "list": answers.list_experiments,
         "status": answers.status,
         "trials": answers.trials,
         "show": answers.show,
+        "why": explaining.why,
         "best": answers.best,
         "logs": logs.logs,
         "follow": following.follow,

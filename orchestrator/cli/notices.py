@@ -7,6 +7,8 @@ from pathlib import Path
 
 from db.filesystems import filesystem_type, is_shared
 from orchestrator.cli.urls import user_path
+from orchestrator.spec.experiment import ExperimentSpec
+from orchestrator.spec.rules import Behavior
 
 _INSTEAD = {
     "live_share": (
@@ -19,10 +21,6 @@ _INSTEAD = {
     "generate_all_jobs_at_once": (
         "--generate_all_jobs_at_once: changes nothing; points are made ahead of need and every "
         "free slot is filled at once"
-    ),
-    "auto_exclude_defective_hosts": (
-        "--auto_exclude_defective_hosts: this version does not judge hosts by itself yet; "
-        "--exclude keeps hosts out by hand"
     ),
 }
 # Options that only mean something where Slurm runs the trials.
@@ -39,7 +37,9 @@ _SLURM_ONLY = (
     "gres",
     "exclude",
     "requeue",
+    "auto_exclude_defective_hosts",
 )
+_EXCLUDING = frozenset({Behavior.EXCLUDE_NODE, Behavior.EXCLUDE_NODE_AND_RESTART_ALL})
 
 
 def notices(namespace: argparse.Namespace) -> list[str]:
@@ -54,6 +54,18 @@ def local_notices(namespace: argparse.Namespace) -> list[str]:
     if not given:
         return []
     return [f"{', '.join(given)}: no effect, since the trials run on this machine without Slurm"]
+
+
+def failure_notices(spec: ExperimentSpec) -> list[str]:
+    """Say which rules cannot do what they say."""
+    if spec.executor == "slurm" and spec.auto_exclude:
+        return []
+    is_local = spec.executor == "local"
+    why = "since the trials run on this machine alone" if is_local else "with --no_auto_exclude"
+    found = [rule.name for rule in spec.rules if rule.behavior in _EXCLUDING]
+    if not found:
+        return []
+    return [f"--orchestrator_file: {', '.join(found)}: no host is kept out, {why}"]
 
 
 def storage_notices(db_url: str | None, folder: Path) -> list[str]:

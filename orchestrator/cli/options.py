@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
-from orchestrator.cli.quantities import mebibytes, minutes, span, text, whole
+from orchestrator.cli.quantities import mebibytes, minutes, share, span, text, whole
 from orchestrator.cli.timecodes import group
 from orchestrator.cli.words import SEPARATOR, Takes, canonical_words
 from orchestrator.errors import UsageError
@@ -124,6 +124,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             "MINUTES",
             minutes,
         ),
+    ),
+    "when trials fail": (
         Option(
             "retries",
             "further tries after the program itself has failed (default: 1)",
@@ -135,6 +137,31 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             "stop when more trials than this have failed (default: never)",
             "N",
             whole(0),
+        ),
+        Option(
+            "max_failure_rate",
+            "stop when a greater share of the trials that ended have failed, such as 0.5 or 50%%, "
+            "after ten at least (default: never)",
+            "SHARE",
+            share,
+        ),
+        Option(
+            "orchestrator_file",
+            "rules of your own: what a log must hold, and what is done then; `headway rules check` "
+            "tries them",
+            "FILE",
+        ),
+        Option(
+            "preflight",
+            "command that bash runs on the host before each trial; if it fails, the host is kept "
+            "out and the trial goes elsewhere",
+            "CMD",
+        ),
+        _flag("auto_exclude_defective_hosts", "keep defective hosts out (default: on)"),
+        _flag(
+            "no_auto_exclude",
+            "leave that to --exclude and `headway hosts exclude`",
+            "auto_exclude_defective_hosts",
         ),
     ),
     "what one trial gets from Slurm": (
@@ -156,8 +183,6 @@ GROUPS: dict[str, tuple[Option, ...]] = {
             "let Slurm itself start a job again that had to make room or whose node failed "
             "(default: Headway submits a new one)",
         ),
-        _flag("auto_exclude_defective_hosts", "keep defective hosts out (default: on)"),
-        _flag("no_auto_exclude", "the opposite", "auto_exclude_defective_hosts"),
         _flag("force_local_execution", "run the trials on this machine, even where Slurm is"),
     ),
     "where it is kept": (
@@ -203,9 +228,7 @@ LATER = {
     "external_generator": "",
     "head": "Wrap the command in a job script of your own.",
     "on_duplicate": "",
-    "orchestrator_file": "",
     "pool": "",
-    "preflight": "Put the check at the start of --run_program.",
     "profile": "",
     "run_program_once": "Run it before headway run.",
     "sbatch": "",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.cli.requests import RunRequest
+from orchestrator.cli.rule_words import does, fits
 from orchestrator.cli.snapshots import measure
 from orchestrator.cluster.base import Cluster, Order
+from orchestrator.reports.texts import duration
 from orchestrator.reports.texts import size as bytes_text
 from orchestrator.spec.experiment import ExperimentSpec
+from orchestrator.spec.rules import Rule
 
 # Stands for the token that a real submission would get.
 TOKEN = "0" * 16
@@ -45,6 +49,10 @@ def _plan(request: RunRequest, run_dir: Path) -> list[str]:
         f"Program:    {spec.program.strip()}",
         *_snapshot(request),
         f"Limits:     {_limits(spec)}",
+        f"Stops if:   {_stops(spec)}",
+        f"Hosts:      {_hosts(spec)}",
+        *_named("Rules:", [_rule(rule) for rule in spec.rules]),
+        *_named("Preflight:", (spec.preflight or "").splitlines()),
         f"Results:    {store}",
     ]
 
@@ -55,7 +63,38 @@ def _snapshot(request: RunRequest) -> list[str]:
     for path in request.spec.snapshot:
         count, size = measure(Path(path), request.run_root)
         lines.append(f"{path} ({count} {'entry' if count == 1 else 'entries'}, {bytes_text(size)})")
-    return [f"{'Snapshot:' if not place else '':<12}{line}" for place, line in enumerate(lines)]
+    return _named("Snapshot:", lines)
+
+
+def _named(name: str, lines: Sequence[str]) -> list[str]:
+    """Put a name before the first of several lines, and room before the others."""
+    return [f"{'' if place else name:<12}{line}" for place, line in enumerate(lines)]
+
+
+def _stops(spec: ExperimentSpec) -> str:
+    said = []
+    if spec.max_failed_jobs is not None:
+        said.append(f"more than {spec.max_failed_jobs} trials have failed")
+    if spec.max_failure_rate is not None:
+        said.append(f"more than {100 * spec.max_failure_rate:g} % of those that ended have failed")
+    if spec.executor == "slurm" and spec.auto_exclude:
+        said.append("trial after trial fails on more hosts than can be defective")
+    return ", or ".join(said) or "never, however many trials fail"
+
+
+def _hosts(spec: ExperimentSpec) -> str:
+    if spec.executor == "local":
+        return "this machine alone"
+    by_hand = ", ".join(spec.resources.exclude)
+    kept_out = [f"without {by_hand}"] if by_hand else []
+    if not spec.auto_exclude:
+        return ", ".join([*kept_out, "none is kept out but by hand"])
+    lasts = duration(spec.timing.exclusion_seconds)
+    return ", ".join([*kept_out, f"defective ones are kept out for {lasts}"])
+
+
+def _rule(rule: Rule) -> str:
+    return f"{rule.name}: {fits(rule)}: {does(rule)}"
 
 
 def _goal(minimize: bool) -> str:  # noqa: FBT001

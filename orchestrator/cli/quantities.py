@@ -55,6 +55,23 @@ def span(text: str) -> float:
     return _in_reason(((days * 24 + hours) * 60 + mins) * 60.0 + seconds, text, allowed)
 
 
+def hours(text: str) -> float:
+    """Read hours, maybe a fraction, as seconds."""
+    number = _number(text, "a number of hours; give for example 24 or 0.5")
+    return _in_reason(3600 * number, text, "give hours above 0, for example 24 or 0.5")
+
+
+def share(text: str) -> float:
+    """Read a share, such as 0.25 or 25%, as a number from 0 to below 1."""
+    allowed = "give one from 0 to below 1, for example 0.5 or 50%"
+    word = text.strip()
+    number = _number(word.removesuffix("%"), f"a share; {allowed}")
+    number = number / 100 if word.endswith("%") else number
+    if not 0 <= number < 1:
+        raise ArgumentTypeError(f"{text!r} is out of range; {allowed}")
+    return number
+
+
 def text(word: str) -> str:
     """Read a word that must not be empty."""
     if not word.strip():

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,12 +17,17 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from orchestrator.cli import timecodes
-from orchestrator.cli.notices import local_notices, notices, storage_notices
+from orchestrator.cli.notices import (
+    failure_notices,
+    local_notices,
+    notices,
+    storage_notices,
+)
 from orchestrator.cli.places import read_run_root
 from orchestrator.cli.programs import check_program, read_program
 from orchestrator.cli.searches import read_space, read_strategy, space_notices
 from orchestrator.cli.snapshots import read_snapshot
-from orchestrator.cli.urls import is_text, read_db_url
+from orchestrator.cli.urls import expanded, is_text, read_db_url
 from orchestrator.errors import UsageError, did_you_mean
 from orchestrator.spec.experiment import (
     Executor,
@@ -32,14 +36,15 @@ from orchestrator.spec.experiment import (
     check_experiment_name,
 )
 from orchestrator.spec.frozen import usage_error
+from orchestrator.spec.hostlists import expand_hosts
 from orchestrator.spec.limits import LARGEST_SEED
 from orchestrator.spec.objectives import Objective, parse_result_names
 from orchestrator.spec.resources import Resources
+from orchestrator.spec.rules import Rule
 from orchestrator.spec.space import Space
 from orchestrator.spec.strategy import Strategy
 
 PARALLEL_ON_SLURM = 20  # OmniOpt2's default
-START_SECONDS = 30  # for the start of a worker on a slow file system
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,6 +116,7 @@ def read_request(
             *notices(namespace),
             *(local_notices(namespace) if executor == "local" else ()),
             *check_program(program, space.names()),
+            *failure_notices(spec),
             *strategy_notices,
             *space_notices(space, namespace.max_eval),
             *db_notices,
@@ -208,8 +214,11 @@ def _make_spec(
             worker_timeout_seconds=namespace.worker_timeout,
             time_limit_seconds=namespace.time,
             max_failed_jobs=namespace.max_failed_jobs,
+            max_failure_rate=namespace.max_failure_rate,
             retries=1 if namespace.retries is None else namespace.retries,
             auto_exclude=namespace.auto_exclude_defective_hosts is not False,
+            rules=_read_rules(namespace.orchestrator_file, cwd),
+            preflight=_read_preflight(namespace.preflight),
             description=namespace.description,
             participant=namespace.participant,
             user_metadata=_pairs("--metadata", namespace.metadata),
@@ -218,6 +227,20 @@ def _make_spec(
         )
     except ValidationError as error:
         raise usage_error("--result_names", error) from None
+
+
+def _read_rules(given: str | None, cwd: Path) -> tuple[Rule, ...]:
+    if given is None:
+        return ()
+    from orchestrator.spec.rules_file import read_rules
+
+    return read_rules(cwd / expanded(given, "--orchestrator_file"))
+
+
+def _read_preflight(given: str | None) -> str | None:
+    if given is not None and "\0" in given:
+        raise UsageError("--preflight: it holds a NUL character, which no program can take")
+    return None if given is None else given.strip()
 
 
 def _read_group(text: str | None) -> str | None:
@@ -229,29 +252,26 @@ def _default_parallel(executor: Executor) -> int:
     return PARALLEL_ON_SLURM if executor == "slurm" else len(os.sched_getaffinity(0))
 
 
+def _read_hosts(given: str | None) -> tuple[str, ...]:
+    try:
+        return expand_hosts([given or ""])
+    except ValueError as error:
+        raise UsageError(f"--exclude: {error}.") from None
+
+
 def _read_resources(namespace: argparse.Namespace, timing: Timing) -> Resources:
-    # Commas within brackets belong to one host list: n[1,3].
-    hosts = [host.strip() for host in re.split(r",(?![^\[]*\])", namespace.exclude or "")]
     return Resources(
         partition=namespace.partition,
         memory_mb=namespace.mem_gb,
         cpus=namespace.cpus_per_task or 1,
         gpus=namespace.gpus or 0,
         nodes=namespace.nodes_per_job or 1,
-        minutes=_slurm_minutes(namespace.worker_timeout, timing),
+        minutes=timing.slurm_minutes(namespace.worker_timeout),
         account=namespace.account,
         reservation=namespace.reservation,
         qos=namespace.qos,
         constraint=namespace.constraint,
         gres=namespace.gres,
-        exclude=tuple(host for host in hosts if host),
+        exclude=_read_hosts(namespace.exclude),
         requeue=namespace.requeue or False,
     )
-
-
-def _slurm_minutes(worker_timeout_seconds: float | None, timing: Timing) -> int | None:
-    """Slurm's limit: late enough that the worker's own one fires first and it can still report."""
-    if worker_timeout_seconds is None:
-        return None
-    after = START_SECONDS + timing.grace_seconds + timing.report_patience_seconds
-    return int(-(-(worker_timeout_seconds + after) // 60))

@@ -90,7 +90,7 @@ def _go_on(resumed: Run, *, max_eval: int | None) -> int:
     if max_eval is not None:
         resumed = _with_goal(resumed, max_eval)
     with contextlib.closing(start_generators(resumed.spec)) as generators:
-        cluster = make_cluster(resumed.spec)
+        cluster = make_cluster(resumed.spec, is_new=False)
         for notice in storage_notices(resumed.db_url, resumed.run_dir):
             print(f"note: {notice}", flush=True)
         print(f"{resumed.label} in {resumed.run_dir}: going on", flush=True)

@@ -69,7 +69,7 @@ def _split(word: str, before: str) -> tuple[str, str | None]:
     match = _OPTION.fullmatch(word)
     if match is None:
         where = f" after --{before}" if before else ""
-        raise UsageError(f"{word!r}{where} belongs to no option", "Quote values that hold spaces.")
+        raise UsageError(f"{word!r}{where} belongs to no option.", "Quote values that hold spaces.")
     return match[1].replace("-", "_"), match[2]
 
 

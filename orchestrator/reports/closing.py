@@ -11,14 +11,16 @@ from db.sql.reading.activity import FailureCount
 from db.sql.reading.experiments import ExperimentRow
 from db.sql.reading.outcomes import Scored
 from db.sql.reading.reader import Reader
-from db.states import TrialStatus
+from db.states import ExperimentStatus, TrialStatus
 from orchestrator.errors import HeadwayError
 from orchestrator.reports import rows
 from orchestrator.reports.history import History
+from orchestrator.reports.outs import Out, Standing, read_outs, spoken
 from orchestrator.reports.texts import duration, printable, values
 
 # More trials of a front than this are left to `headway best --pareto`.
 _MOST_OF_FRONT = 5
+_MOST_OF_HOSTS = 3
 
 
 def closing(reader: Reader, experiment_id: int, *, database: str) -> str:
@@ -43,9 +45,11 @@ def closing(reader: Reader, experiment_id: int, *, database: str) -> str:
             history.add(outcomes.since(connection, experiment.objectives, 0))
         failures = activity.failures(connection, experiment_id)
         max_eval = int(experiments.spec(connection, experiment_id)["max_eval"])
+        outs = read_outs(connection)
     lines = [_counts(experiment), *_best(best, history), *_failures(experiment, failures)]
+    lines += _hosts(experiment, outs)
     lines += _places(experiment, database)
-    return "\n".join([*lines, *_next(experiment, best, max_eval)])
+    return "\n".join([*lines, *_next(experiment, best, max_eval=max_eval, has_outs=bool(outs))])
 
 
 def spoken_name(experiment: ExperimentRow) -> str:
@@ -96,6 +100,16 @@ def _failures(experiment: ExperimentRow, failures: Sequence[FailureCount]) -> li
     return [f"Failures:  {said}; most often {most.failure_class} ({most.count}){why}"]
 
 
+def _hosts(experiment: ExperimentRow, outs: Sequence[Out]) -> list[str]:
+    """Say which hosts are kept out, and why; of many the last line counts the rest."""
+    found = [out for out in outs if out.standing is Standing.EXCLUDED]
+    shown = found if len(found) <= _MOST_OF_HOSTS else found[: _MOST_OF_HOSTS - 1]
+    lines = [f"{printable(out.host)} is {spoken(out)}" for out in shown]
+    if left := len(found) - len(shown):
+        lines.append(f"and {left} more: headway hosts {spoken_name(experiment)}")
+    return [("Hosts:     " if place == 0 else " " * 11) + line for place, line in enumerate(lines)]
+
+
 def _places(experiment: ExperimentRow, database: str) -> list[str]:
     return [
         f"Results:   {Path(experiment.run_dir) / 'results.csv'}",
@@ -103,7 +117,9 @@ def _places(experiment: ExperimentRow, database: str) -> list[str]:
     ]
 
 
-def _next(experiment: ExperimentRow, best: Sequence[Scored], max_eval: int) -> list[str]:
+def _next(
+    experiment: ExperimentRow, best: Sequence[Scored], *, max_eval: int, has_outs: bool
+) -> list[str]:
     name = spoken_name(experiment)
     option = " --pareto" if len(experiment.objectives) > 1 else ""
     commands = [f"headway trials {name}"]
@@ -111,5 +127,10 @@ def _next(experiment: ExperimentRow, best: Sequence[Scored], max_eval: int) -> l
         commands = [f"headway best {name}{option}", f"headway show {name} {best[0].index}"]
     elif experiment.trials.get(TrialStatus.FAILED, 0):
         commands.append(f"headway trials {name} --status failed")
-    commands.append(f"headway resume {name} --max_eval {2 * max_eval}")
+    if experiment.status is ExperimentStatus.FAILED:
+        # It has stopped before its goal, and what stopped it is to be put right first.
+        commands += [f"headway hosts {name}"] if has_outs else []
+        commands.append(f"headway resume {name}")
+    else:
+        commands.append(f"headway resume {name} --max_eval {2 * max_eval}")
     return ["Next:      " + commands[0], *[" " * 11 + command for command in commands[1:]]]

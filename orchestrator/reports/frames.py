@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from db.sql.reading.setbacks import Setback
 from db.sql.reading.trials import TrialRow
 from orchestrator.reports import rows
 from orchestrator.reports.history import Best
+from orchestrator.reports.outs import Standing, spoken
 from orchestrator.reports.snapshot import HeadHealth, Snapshot
 from orchestrator.reports.tables import style_of
 from orchestrator.reports.texts import (
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
 _MOST_OBJECTIVES = 3
 _LEAST_ENDINGS = 3
 _PERCENT = 100
+_MOST_OUTS = 3
+_MOST_NAMES = 5
+_MOST_SETBACKS = 3
+# With fewer lines than these, what runs and what ended comes first.
+_LEAST_FOR_SETBACKS = 10
 
 
 def plain_line(snapshot: Snapshot) -> str:
@@ -35,6 +42,9 @@ def plain_line(snapshot: Snapshot) -> str:
     parts += [f"best {_best(best)}" for best in snapshot.best]
     if snapshot.front_size:
         parts.append(f"Pareto front of {snapshot.front_size}")
+    if excluded := [out.host for out in snapshot.outs if out.standing is Standing.EXCLUDED]:
+        many = f"{len(excluded)} hosts" if len(excluded) > _MOST_NAMES else ", ".join(excluded)
+        parts.append(f"kept out {many}")
     if snapshot.health == HeadHealth.DEAD:
         parts.append(f"the head is dead, go on with: headway resume {snapshot.name}")
     if not snapshot.is_active:
@@ -71,6 +81,7 @@ def frame(
         *_bests(snapshot, width, ascii_only=ascii_only),
         _generator(snapshot),
         _head(snapshot),
+        *_outs(snapshot),
     ]
     if problem:
         lines.append(Text(printable(problem), style="bold red"))
@@ -197,9 +208,22 @@ def _head(snapshot: Snapshot) -> Text:
             return Text(f"ended{when}: {_ended(snapshot)}")
 
 
+def _outs(snapshot: Snapshot) -> list[Text]:
+    """Say which hosts new jobs avoid; of many the last line counts the rest."""
+    from rich.text import Text
+
+    shown = snapshot.outs if len(snapshot.outs) <= _MOST_OUTS else snapshot.outs[: _MOST_OUTS - 1]
+    lines = [Text(f"host {printable(out.host)} {spoken(out)}", style="yellow") for out in shown]
+    if left := len(snapshot.outs) - len(shown):
+        lines.append(Text(f"and {left} more hosts: headway hosts {snapshot.name}", style="yellow"))
+    return lines
+
+
 def _below(snapshot: Snapshot, width: int, room: int, *, ascii_only: bool) -> list[Text]:
-    """Running trials and recent endings, in the lines that are left."""
+    """Running trials, failures that are tried again, and recent endings, in the lines left."""
     running, endings = snapshot.running, snapshot.endings
+    setbacks = snapshot.setbacks[:_MOST_SETBACKS] if room > _LEAST_FOR_SETBACKS else ()
+    room -= len(setbacks) + (1 if setbacks else 0)
     has_both = bool(running) and bool(endings)
     room -= 2 if has_both else 1
     least = min(len(endings), max(_LEAST_ENDINGS, room // 3)) if has_both else 0
@@ -208,6 +232,9 @@ def _below(snapshot: Snapshot, width: int, room: int, *, ascii_only: bool) -> li
     if running:
         lines.append(_rule(f"running {snapshot.running_count}", width, ascii_only=ascii_only))
         lines += [_running_line(snapshot, place) for place in range(shown)]
+    if setbacks:
+        lines.append(_rule("failed, but not over", width, ascii_only=ascii_only))
+        lines += [_setback_line(setback) for setback in setbacks]
     if endings:
         lines.append(_rule("ended last", width, ascii_only=ascii_only))
         lines += [_ending_line(trial) for trial in endings[: max(0, room - shown)]]
@@ -238,6 +265,16 @@ def _running_line(snapshot: Snapshot, place: int) -> Text:
     return Text(f"trial {attempt.trial_index:<6} {host:<20} {elapsed:>10}  {metric}{again}")
 
 
+def _setback_line(setback: Setback) -> Text:
+    from rich.text import Text
+
+    host = printable(setback.host or NOTHING)
+    kind = rows.failure_word(setback.failure_class, setback.failure_name)
+    line = Text(f"trial {setback.trial_index:<6} {host:<20} ").append(printable(kind), "red")
+    said = "; ".join(filter(None, (setback.failure_action, setback.failure_message)))
+    return line.append(printable(f"  {said}"))
+
+
 def _ending_line(trial: TrialRow) -> Text:
     from rich.text import Text
 
@@ -248,4 +285,7 @@ def _ending_line(trial: TrialRow) -> Text:
     word = trial.status.name
     line = Text(f"trial {trial.index:<6} {host:<20} {took:>10}  ")
     line.append(word, style_of(word))
-    return line.append("  " + (values(trial.means) or printable(rows.reason(trial) or "")))
+    why = rows.reason(trial) or ""
+    if last and last.failure_class:
+        why = f"{rows.failure_word(last.failure_class, last.failure_name)}: {why}"
+    return line.append("  " + (values(trial.means) or printable(why)))

@@ -13,9 +13,11 @@ from db.sql.reading.code import CodeFileRow
 from db.sql.reading.detail import TrialDetail
 from db.sql.reading.experiments import ExperimentRow
 from db.sql.reading.fields import unique_titles
+from db.sql.reading.hosts import HostRow
 from db.sql.reading.outcomes import Scored
 from db.sql.reading.trials import TellingAttempt, TrialRow
-from db.states import TrialStatus
+from db.states import ExclusionSource, FailureClass, HostState, TrialStatus
+from orchestrator.reports.outs import Out, spoken
 
 if TYPE_CHECKING:
     from orchestrator.reports.documents import RunCard
@@ -116,6 +118,7 @@ def status_row(snapshot: Snapshot, failures: Sequence[FailureCount]) -> Row:
         "gen_seconds": None if last is None else last.gen_time,
         "fallback_reason": None if last is None else last.fallback_reason,
         "failures": {failure.failure_class.value: failure.count for failure in failures},
+        "hosts_out": [out_row(out) for out in snapshot.outs],
         "head": snapshot.health.value,
         "head_host": None if lease is None else lease.host,
         "head_pid": None if lease is None else lease.pid or None,
@@ -166,6 +169,57 @@ def reason(trial: TrialRow) -> str | None:
     """Return why a trial has no outcome, or why its last attempt gave none."""
     failure = trial.last.failure_message if trial.last else None
     return trials.told_reason(trial.status.name, trial.status_reason, failure)
+
+
+def failure_word(kind: FailureClass, name: str | None) -> str:
+    """Return the class of a failure, with the rule or the log pattern that gave it its class."""
+    if name is None:
+        return str(kind)
+    return f"rule {name}" if kind is FailureClass.RULE else f"{kind} ({name})"
+
+
+def out_row(out: Out) -> Row:
+    """Return the row of a host that is not simply used."""
+    return {
+        "host": out.host,
+        "state": out.standing.value,
+        "since_at": out.since,
+        "until_at": out.until,
+        "by": out.by,
+        "reason": out.reason,
+        "evidence": out.evidence,
+        "says": spoken(out),
+    }
+
+
+def host_row(row: HostRow, probability: float | None) -> Row:
+    """Return the row of one host in `headway hosts`.
+
+    Args:
+        row: What the database says.
+        probability: How likely it is defective by what is known now, 0 to 1; None: nobody knows.
+            What a decision rests on counts more.
+    """
+    exclusion, last = row.exclusion, row.last_failure
+    is_good = row.standing == HostState.GOOD
+    by_person = exclusion is not None and exclusion.source == ExclusionSource.USER
+    evidence = exclusion.evidence if exclusion else None if is_good else row.evidence
+    return {
+        "host": row.name,
+        "state": row.standing,
+        "tried": row.tried,
+        "running": row.running,
+        "succeeded": row.succeeded,
+        "failed": dict(row.failed),
+        "probability": (evidence or {}).get("probability", probability),
+        "since_at": exclusion.created_at if exclusion else None if is_good else row.changed_at,
+        "until_at": exclusion.expires_at if exclusion else None,
+        "by": (exclusion and exclusion.decided_by) if by_person else None if is_good else "Headway",
+        "reason": exclusion.reason if exclusion else None if is_good else row.reason,
+        "evidence": evidence,
+        "last_failure": None if last is None else dict(vars(last)),
+        "history": [dict(vars(each)) for each in row.history],
+    }
 
 
 def best_row(scored: Scored) -> Row:

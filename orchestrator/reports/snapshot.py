@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from db.sql.reading import activity, experiments, outcomes, trials
+from db.sql.reading import activity, experiments, outcomes, setbacks, trials
 from db.sql.reading.activity import Ending, GenerationRow, LeaseRow, RunningAttempt
 from db.sql.reading.experiments import ExperimentRow
 from db.sql.reading.reader import Reader, Transaction
+from db.sql.reading.setbacks import Setback
 from db.sql.reading.trials import TrialRow
 from db.states import ONGOING_EXPERIMENTS, AttemptState, TrialStatus
 from orchestrator.errors import HeadwayError
 from orchestrator.reports.endings import Endings
 from orchestrator.reports.history import Best, History
+from orchestrator.reports.outs import Out, read_outs
 
 # More running trials or endings than that fit on no screen.
 ROWS = 50
@@ -48,6 +50,8 @@ class Snapshot:
         best: The best value of each objective so far.
         course: The best value so far of the first objective, over the search.
         front_size: Number of trials on the Pareto front; 0 with one objective.
+        outs: Hosts that new jobs avoid.
+        setbacks: What failed last of the trials that are not over, the newest first.
         generation: The last call of a generator.
         lease: Who owns it.
         lease_seconds: For how long a lease is given.
@@ -65,6 +69,8 @@ class Snapshot:
     best: tuple[Best, ...]
     course: tuple[float, ...]
     front_size: int
+    outs: tuple[Out, ...]
+    setbacks: tuple[Setback, ...]
     generation: GenerationRow | None
     lease: LeaseRow | None
     lease_seconds: float
@@ -169,6 +175,8 @@ class SnapshotReader:
             best=history.best,
             course=tuple(history.course(COURSE)),
             front_size=len(history.front),
+            outs=read_outs(connection),
+            setbacks=tuple(setbacks.newest(connection, key, limit=ROWS)),
             generation=next(iter(activity.generations(connection, key, limit=1)), None),
             lease=activity.lease(connection, key),
             lease_seconds=float(spec.get("timing", {}).get("lease_expire_seconds", 30)),

@@ -29,6 +29,9 @@ _STYLES = {
     "UNKNOWN": "magenta",
     "RUNNING": "cyan",
     "STARTED": "cyan",
+    "EXCLUDED": "red",
+    "SUSPECT": "yellow",
+    "PAROLE": "yellow",
 }
 
 
@@ -52,7 +55,7 @@ def print_rows(
         [text(row.get(c)) if c in verbatim else cell(row.get(c), c) for c in columns]
         for row in rows
     ]
-    titles = [column if column in verbatim else _title(column) for column in columns]
+    titles = [column if column in verbatim else title(column) for column in columns]
     to_right = [_is_numeric(rows, column) for column in columns]
     if stream.isatty():
         _print_rich(titles, cells, to_right, stream=stream)
@@ -64,9 +67,9 @@ def print_rows(
 def print_record(record: Row, *, stream: TextIO, fields: Iterable[str] | None = None) -> None:
     """Print one row as lines of `name  value`, those without a value left out."""
     names = [name for name in (fields or record) if record.get(name) not in (None, {}, [])]
-    width = max((len(_title(name)) for name in names), default=0)
+    width = max((len(title(name)) for name in names), default=0)
     for name in names:
-        print(f"{_title(name):<{width}}  {cell(record[name], name)}", file=stream)
+        print(f"{title(name):<{width}}  {cell(record[name], name)}", file=stream)
 
 
 def print_json(value: object, *, stream: TextIO) -> None:
@@ -96,13 +99,16 @@ def cell(value: object, column: str) -> str:
     """Return one value as it stands in a table."""
     if column.endswith("_seconds") and isinstance(value, int | float):
         return duration(value)
-    if column == "bytes" and isinstance(value, int):
+    if (column == "bytes" or column.endswith("_bytes")) and isinstance(value, int):
         return size(value)
+    if column.endswith("_mb") and isinstance(value, int):
+        return size(value * 2**20)
     return text(value)
 
 
-def _title(column: str) -> str:
-    for ending in ("_seconds", "_at"):
+def title(column: str) -> str:
+    """Return the heading of a field: its name as a person writes it."""
+    for ending in ("_seconds", "_at", "_bytes", "_mb"):
         column = column.removesuffix(ending)
     return column.replace("_", " ") if column.islower() else column
 

@@ -45,6 +45,13 @@ def local_time(moment: datetime) -> str:
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def clock(moment: datetime) -> str:
+    """Return a time to the minute in that zone, without its day if that is today."""
+    local = moment.astimezone()
+    is_today = local.date() == datetime.now().astimezone().date()
+    return local.strftime("%H:%M" if is_today else "%m-%d %H:%M")
+
+
 def size(count: int) -> str:
     """Return a number of bytes in a unit that keeps it short."""
     value = float(count)

@@ -165,6 +165,7 @@ def test_show_tells_everything_of_a_trial(
     assert [attempt["state"] for attempt in record["all_attempts"]] == ["FAILED", "FAILED"]
     text = told(capsys, "show", "demo", "4")
     assert "exit code 1" in text
+    assert text.count("PROGRAM  exit code 1  -") == 2
     assert f"log: {search.run_dir}/logs/" in text
 
 

@@ -18,7 +18,7 @@ from orchestrator.cli import database, urls
 from orchestrator.errors import HeadwayError, UsageError
 from orchestrator.generators.base import Ask
 from orchestrator.generators.strategy import make_generator
-from tests.steps.world import make_spec
+from tests.steps.specs import make_spec
 
 SEED = 7
 

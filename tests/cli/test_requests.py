@@ -84,7 +84,6 @@ def test_each_service_that_does_not_exist_says_what_happens_instead(tmp_path: Pa
         "--live_share",
         "--send_anonymized_usage_stats",
         "--generate_all_jobs_at_once",
-        "--auto_exclude_defective_hosts",
     ]
     assert "headway follow ExampleDatabase" in said[0]
 
@@ -116,10 +115,10 @@ def test_slurm_kills_a_trial_only_after_its_worker_had_time_to_report(tmp_path: 
     assert request(BASE, tmp_path, slurm=True).spec.resources.minutes is None
 
 
-def test_hosts_to_exclude_are_cut_at_commas_outside_of_brackets(tmp_path: Path) -> None:
+def test_hosts_to_exclude_are_read_name_by_name(tmp_path: Path) -> None:
     resources = request(BASE + "--exclude 'n[1,3], m2'", tmp_path, slurm=True).spec.resources
 
-    assert resources.exclude == ("n[1,3]", "m2")
+    assert resources.exclude == ("n1", "n3", "m2")
 
 
 def test_slurm_starts_jobs_again_only_if_that_is_asked_for(tmp_path: Path) -> None:
@@ -273,3 +272,55 @@ def test_metadata_are_keys_with_a_text(given: str, said: str, tmp_path: Path) ->
     assert str(caught.value) == said
     kept = request(BASE + "--metadata n=007 e= 'k=a b'", tmp_path).spec.user_metadata
     assert kept == {"n": "007", "e": "", "k": "a b"}
+
+
+RULES = """\
+errors:
+  - name: dead_gpu
+    match_strings: ["Xid"]
+    behavior: ExcludeNode
+  - name: licence
+    exit_codes: 7
+    behavior: RestartOnDifferentNode
+"""
+
+
+def test_rules_preflight_and_limits_become_part_of_the_spec(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(RULES)
+    line = "--orchestrator_file rules.yaml --preflight ' test -d /data ' --max_failure_rate 30%"
+    asked = request(BASE + line, tmp_path, slurm=True)
+
+    assert [rule.name for rule in asked.spec.rules] == ["dead_gpu", "licence"]
+    assert asked.spec.rules[1].exit_codes == (7,)
+    assert asked.spec.preflight == "test -d /data"
+    assert asked.spec.max_failure_rate == 0.3
+    assert asked.notices == ()
+    assert ExperimentSpec.from_json(asked.spec.to_json()) == asked.spec
+
+
+@pytest.mark.parametrize(
+    ("more", "is_slurm", "why"),
+    [
+        ("--no_auto_exclude", True, "with --no_auto_exclude"),
+        ("", False, "since the trials run on this machine alone"),
+    ],
+)
+def test_rules_that_can_keep_no_host_out_are_said(
+    tmp_path: Path, more: str, is_slurm: bool, why: str
+) -> None:
+    (tmp_path / "rules.yaml").write_text(RULES)
+    line = BASE + f"--orchestrator_file rules.yaml {more}"
+
+    (said,) = request(line, tmp_path, slurm=is_slurm).notices
+    assert said == f"--orchestrator_file: dead_gpu: no host is kept out, {why}"
+
+
+def test_each_mistake_in_a_rules_file_is_a_line_with_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(RULES.replace("ExcludeNode", "ExcludNode").replace("7", "700"))
+    with pytest.raises(UsageError) as caught:
+        request(BASE + f"--orchestrator_file {path}", tmp_path)
+
+    first, second = str(caught.value).splitlines()
+    assert first.startswith(f"{path}:4: behavior: 'ExcludNode' is none of ExcludeNode, ")
+    assert second.startswith(f"{path}:6: exit_codes: ")

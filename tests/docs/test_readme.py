@@ -42,7 +42,7 @@ def test_the_first_experiment_of_the_readme_and_what_follows_works(tmp_path: Pat
     (first,) = _blocks_with("cat > parabola.sh")
     assert "30 completed" in _run(first, tmp_path)
     assert "30 completed" in _run(first, tmp_path)
-    for command in ("headway list", "headway compare", "headway db info"):
+    for command in ("headway list", "headway compare", "headway db info", "headway rules"):
         (block,) = _blocks_with(command)
         assert "parabola" in _run(block, tmp_path)
     assert (tmp_path / "parabola.csv").is_file()

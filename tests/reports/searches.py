@@ -164,28 +164,29 @@ class Search:
         seconds: float = 10,
         reason: str | None = None,
         infos: dict[str, str] | None = None,
+        **columns: Any,
     ) -> int:
-        """Add an attempt of a trial."""
+        """Add an attempt of a trial; `columns` of it may be others than usual."""
         has_ended = state not in {AttemptState.STARTED, AttemptState.SUBMITTED}
-        return self.insert(
-            tables.Attempt,
-            trial_id=trial_id,
-            array_index=0,
-            number=number,
-            token=f"t{self.id}-{trial_id}-{number}",
-            state=state,
-            slurm_job_id=f"{trial_id}_0",
-            host=f"node{trial_id}",
-            measured={"wall_seconds": seconds} if has_ended else None,
-            infos=infos,
-            exit_code={AttemptState.SUCCEEDED: 0, AttemptState.FAILED: 1}.get(state),
-            failure_class=FailureClass.PROGRAM if state == AttemptState.FAILED else None,
-            failure_message=reason,
-            log_path=f"logs/{trial_id}-{number}.log",
-            created_at=BEGIN,
-            started_at=start,
-            ended_at=start + timedelta(seconds=seconds) if has_ended else None,
-        )
+        usual: dict[str, Any] = {
+            "trial_id": trial_id,
+            "array_index": 0,
+            "number": number,
+            "token": f"t{self.id}-{trial_id}-{number}",
+            "state": state,
+            "slurm_job_id": f"{trial_id}_0",
+            "host": f"node{trial_id}",
+            "measured": {"wall_seconds": seconds} if has_ended else None,
+            "infos": infos,
+            "exit_code": {AttemptState.SUCCEEDED: 0, AttemptState.FAILED: 1}.get(state),
+            "failure_class": FailureClass.PROGRAM if state == AttemptState.FAILED else None,
+            "failure_message": reason,
+            "log_path": f"logs/{trial_id}-{number}.log",
+            "created_at": BEGIN,
+            "started_at": start,
+            "ended_at": start + timedelta(seconds=seconds) if has_ended else None,
+        }
+        return self.insert(tables.Attempt, **usual | columns)
 
     def metric(self, trial_id: int, attempt_id: int, value: float | None, step: int) -> None:
         """Add a measurement of the loss."""

@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from db.sql import hosts
+from db.sql.hosts import CLUSTER
 from db.sql.reading.reader import open_reader
-from db.states import ExperimentStatus, TrialStatus
+from db.states import ExclusionSource, ExperimentStatus, HostState, TrialStatus
 from orchestrator.reports.closing import closing
 from orchestrator.reports.documents import ResultsFile, find_card
 from orchestrator.reports.log import HeadLog
@@ -177,6 +179,29 @@ def test_the_closing_summary_names_the_best_the_failures_and_what_next(search: S
         f"headway resume {search.run_dir} --max_eval 20",
     ):
         assert expected in text, expected
+
+
+def test_the_closing_summary_names_the_hosts_that_are_kept_out(search: Search) -> None:
+    fill(search)
+    with search.engine.begin() as connection:
+        for number in range(1, 6):
+            by_us = {"source": ExclusionSource.HEADWAY, "reason": "it loses trials"}
+            hosts.exclude(connection, CLUSTER, f"node{number}", **by_us)  # type: ignore[arg-type]
+        hosts.note_state(connection, CLUSTER, "node7", HostState.SUSPECT, reason="one failed")
+    lines = summary(search).splitlines()
+    place = lines.index("Hosts:     node1 is kept out until somebody includes it: it loses trials")
+    assert lines[place + 1].startswith("           node2 is kept out")
+    assert lines[place + 2] == f"           and 3 more: headway hosts {search.run_dir}"
+    assert "node7" not in "\n".join(lines)
+
+
+def test_what_a_failure_limit_stopped_goes_on_to_the_same_goal(search: Search) -> None:
+    fill(search)
+    search.end(ExperimentStatus.FAILED)
+    assert summary(search).endswith(f"headway resume {search.run_dir}")
+    with search.engine.begin() as connection:
+        hosts.note_state(connection, CLUSTER, "node7", HostState.SUSPECT, reason="one failed")
+    assert f"           headway hosts {search.run_dir}\n" in summary(search)
 
 
 def test_the_closing_summary_of_several_objectives_has_the_front(two_goals: Search) -> None:

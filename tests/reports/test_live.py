@@ -6,19 +6,29 @@ import io
 import threading
 import time
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from rich.console import Console
 
 from db.errors import DatabaseUnavailable
-from db.sql import tables
+from db.sql import hosts, tables
+from db.sql.hosts import CLUSTER
 from db.sql.reading.reader import open_reader
-from db.states import ExperimentStatus, TrialStatus
+from db.states import (
+    AttemptState,
+    ExclusionSource,
+    ExperimentStatus,
+    FailureClass,
+    HostState,
+    TrialStatus,
+)
 from orchestrator.reports.live import Snapshot, SnapshotReader, frame, plain_line, watch
 from orchestrator.reports.snapshot import HeadHealth
-from tests.reports.searches import Search, fill, local_search
+from tests.reports.searches import BEGIN, Search, fill, local_search
 
 
 def snapshot_of(search: Search) -> Snapshot:
@@ -54,10 +64,19 @@ def test_a_frame_of_80_by_24_tells_it_all(two_goals: Search) -> None:
         "running 2",
         "trial 5",
         "ended last",
-        "FAILED  exit code 1",
+        "FAILED  PROGRAM: exit code 1",
         "COMPLETED  LOSS=1.5 SPEED=1",
     ):
         assert expected in whole, expected
+
+
+def test_a_trial_that_ended_by_a_rule_has_the_rules_name(search: Search) -> None:
+    fill(search)
+    attempt = tables.table_of(tables.Attempt)
+    named = {"failure_class": FailureClass.RULE, "failure_name": "licence"}
+    is_failed = attempt.c.failure_class.is_not(None)
+    search.execute(sa.update(attempt).where(is_failed).values(named))
+    assert "FAILED  rule licence: exit code 1" in "\n".join(drawn(snapshot_of(search)))
 
 
 @pytest.mark.parametrize("height", [1, 5, 8, 12, 50])
@@ -82,6 +101,74 @@ def test_many_running_trials_leave_room_for_the_last_endings(search: Search) -> 
     assert "running 54" in "\n".join(lines)
     assert sum("COMPLETED" in line or "FAILED" in line for line in lines) >= 3
     assert len(lines) == 24
+
+
+def exclude(search: Search, *names: str) -> None:
+    """Let Headway keep hosts out."""
+    with search.engine.begin() as connection:
+        for name in names:
+            hosts.exclude(
+                connection,
+                CLUSTER,
+                name,
+                source=ExclusionSource.HEADWAY,
+                reason="it loses trials",
+                seconds=3600,
+            )
+
+
+def test_hosts_that_are_out_are_shown_with_the_reason(search: Search) -> None:
+    fill(search)
+    search.lease(20)
+    exclude(search, "node3")
+    with search.engine.begin() as connection:
+        hosts.note_state(connection, CLUSTER, "node4", HostState.SUSPECT, reason="one trial failed")
+    snapshot = snapshot_of(search)
+    whole = "\n".join(drawn(snapshot, 120))
+    assert "host node3 kept out until " in whole
+    assert ": it loses trials" in whole
+    assert "host node4 suspect: avoided until another host has told: one trial failed" in whole
+    assert plain_line(snapshot).endswith("best RESULT=1.5 (trial 3), kept out node3")
+
+
+def test_many_hosts_that_are_out_leave_room_for_the_rest(search: Search) -> None:
+    fill(search)
+    exclude(search, *(f"node{number}" for number in range(30)))
+    snapshot = snapshot_of(search)
+    lines = drawn(snapshot)
+    assert plain_line(snapshot).split(", ")[-1].startswith("kept out 30 hosts")
+    assert sum(line.startswith("host ") for line in lines) == 2
+    assert "and 28 more hosts: headway hosts demo/1" in lines
+    assert "ended last" in "\n".join(lines)
+    assert len(lines) <= 24
+
+
+def test_a_failure_that_is_tried_again_is_shown_with_what_was_done(search: Search) -> None:
+    fill(search)
+    trial = search.trial(8, TrialStatus.CANDIDATE)
+    failed: dict[str, Any] = {
+        "host": "node3",
+        "failure_name": "disk-full",
+        "failure_action": "tried again",
+    }
+    search.attempt(trial, 1, AttemptState.FAILED, reason="a disk was full", **failed)
+    snapshot = snapshot_of(search)
+    assert [setback.trial_index for setback in snapshot.setbacks] == [8]
+    lines = drawn(snapshot, 120)
+    assert any("failed, but not over" in line for line in lines)
+    (line,) = [line for line in lines if line.startswith("trial 8")]
+    assert line.split()[2:5] == ["node3", "PROGRAM", "(disk-full)"]
+    assert line.endswith("tried again; a disk was full")
+
+
+def test_the_newest_failures_come_first_and_those_of_ended_trials_not_at_all(
+    search: Search,
+) -> None:
+    fill(search)
+    for index in (8, 9):
+        trial = search.trial(index, TrialStatus.CANDIDATE)
+        search.attempt(trial, 1, AttemptState.FAILED, start=BEGIN + timedelta(minutes=index))
+    assert [setback.trial_index for setback in snapshot_of(search).setbacks] == [9, 8]
 
 
 def test_text_of_a_program_cannot_move_the_cursor(search: Search) -> None:
