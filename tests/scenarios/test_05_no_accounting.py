@@ -45,8 +45,8 @@ WANTED = {
     "worker killed": [("LOST", "LOST"), ("SUCCEEDED", None)],
     "cancelled": [("CANCELLED", "CANCELLED")],
     "node down": [("FAILED", "NODE"), ("SUCCEEDED", None)],
-    "memory": [("FAILED", "OUT_OF_MEMORY")],
-    "time limit": [("FAILED", "TIMEOUT")],
+    "memory": [("FAILED", "OUT_OF_MEMORY"), ("SUCCEEDED", None)],
+    "time limit": [("FAILED", "TIMEOUT"), ("SUCCEEDED", None)],
 }
 
 
