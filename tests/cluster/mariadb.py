@@ -31,6 +31,7 @@ def daemon(folder: Path, *options: str) -> Daemon:
             f"--datadir={folder}/mysql/data",
             f"--socket={socket_path(folder)}",
             f"--pid-file={folder}/mysql/mariadbd.own-pid",
+            f"--tmpdir={folder}/mysql/tmp",
             "--innodb-flush-log-at-trx-commit=0",
             "--innodb-doublewrite=0",
             "--innodb-buffer-pool-size=64M",
@@ -54,13 +55,16 @@ def create_system_tables(folder: Path) -> None:
     """
     user = _user()
     data = folder / "mysql"
-    data.mkdir(mode=0o700)
-    if user:
-        shutil.chown(data, user, user)
+    # A server that starts removes the temporary tables of others from the folder for such files.
+    for each in (data, data / "tmp"):
+        each.mkdir(mode=0o700)
+        if user:
+            shutil.chown(each, user, user)
     command = [
         program("mariadb-install-db"),
         "--no-defaults",
         f"--datadir={data}/data",
+        f"--tmpdir={data}/tmp",
         "--auth-root-authentication-method=normal",
         "--skip-test-db",
     ]
