@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -20,10 +19,11 @@ from orchestrator.reports.closing import spoken_name
 from orchestrator.reports.snapshot import Snapshot, SnapshotReader
 from orchestrator.reports.tables import cell, print_json, title
 from orchestrator.reports.texts import duration, printable, values
+from orchestrator.steps.log_ends import read_end
 
 Row = dict[str, Any]
 
-_TAIL_BYTES = 4096
+_TAIL_CHARACTERS = 4096
 _TAIL_LINES = 15
 
 
@@ -165,15 +165,12 @@ def _tail(place: Place, attempt: AttemptDetail | None) -> list[str] | None:
     if attempt is None or not attempt.log_path:
         return None
     try:
-        with (place.run_dir / attempt.log_path).open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _TAIL_BYTES))
-            text = file.read().decode("utf-8", "replace")
+        text = read_end(place.run_dir / attempt.log_path)
     except OSError:
         return None
-    lines = text.splitlines()
+    lines = text[-_TAIL_CHARACTERS:].splitlines()
     # The first one may have been cut.
-    return lines[1 if size > _TAIL_BYTES else 0 :][-_TAIL_LINES:]
+    return lines[1 if len(text) > _TAIL_CHARACTERS else 0 :][-_TAIL_LINES:]
 
 
 def _lines(record: Row, place: Place) -> Iterator[str]:

@@ -6,7 +6,6 @@ Only argparse is imported until the words have been read.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -118,14 +117,11 @@ def _end_of(word: str) -> str:
     Raises:
         UsageError: It cannot be read.
     """
-    from orchestrator.steps.log_ends import END_BYTES
+    from orchestrator.steps.log_ends import read_end
 
     path = user_path(word, "--log")
     try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - END_BYTES))
-            return file.read().decode("utf-8", "replace")
+        return read_end(path)
     except OSError as error:
         raise UsageError(f"--log: {word!r} cannot be read: {error.strerror}") from None
 

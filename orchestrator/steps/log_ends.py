@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -39,17 +40,23 @@ class LogEnds:
         return found[0] if found else None
 
 
+def read_end(path: Path) -> str:
+    """Return the end of a log; raises OSError if that is no file, or cannot be read."""
+    # A program may have exchanged its log for a pipe, which nobody writes to.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no file")
+    with os.fdopen(descriptor, "rb") as file:
+        file.seek(max(0, status.st_size - END_BYTES))
+        text = file.read(END_BYTES).decode("utf-8", "replace")
+        # A part of it may be stored, and no database takes a NUL.
+        return text.replace("\0", "\ufffd")
+
+
 def _end_of(path: Path) -> str:
     try:
-        # A program may have exchanged its log for a pipe, which nobody writes to.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                return ""
-            file.seek(max(0, status.st_size - END_BYTES))
-            text = file.read(END_BYTES).decode("utf-8", "replace")
-            # A part of it may be stored, and no database takes a NUL.
-            return text.replace("\0", "\ufffd")
+        return read_end(path)
     except OSError:
         return ""

@@ -115,6 +115,7 @@ def test_each_mistake_is_a_line_with_its_place(here: Path) -> None:
         (["chek"], "rules chek: there is no such command. Did you mean check?"),
         (["check", "none.yaml"], "rules check: none.yaml cannot be read: No such file"),
         (["check", "rules.yaml", "--log", "none"], "--log: 'none' cannot be read: No such file"),
+        (["check", "rules.yaml", "--log", "."], "--log: '.' cannot be read: it is no file"),
         (["check", "rules.yaml", "--exit_code", "256"], "'256' is out of range"),
         (["check"], "rules check: the following arguments are required: FILE"),
         (["check", ""], "rules check: argument FILE: it is empty"),

@@ -172,6 +172,7 @@ def test_a_log_that_is_empty_is_told_from_one_that_is_not_here(
     assert told(capsys, "8").endswith(f"\nNothing is in {path}.\n")
     path.unlink()
     assert told(capsys, "8").endswith(f"\nIts log cannot be read: {path}\n")
+    os.mkfifo(path)  # nobody writes to it, and whoever opened it would wait for ever
     assert data(capsys, "8")["log_tail"] is None
 
 
