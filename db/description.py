@@ -65,11 +65,19 @@ def render() -> str:
 
 def fill(page: str) -> str:
     """Return the page with the description below the mark made anew."""
-    head, mark, _ = page.partition(MARK)
-    if not mark:
-        message = f"the page lacks the line {MARK}"
-        raise ValueError(message)
-    return f"{head}{mark}\n\n{render()}"
+    return fill_below(MARK, page, render())
+
+
+def fill_below(mark: str, page: str, text: str) -> str:
+    """Return a page with another text below a mark.
+
+    Raises:
+        ValueError: The page has no mark.
+    """
+    above, found, _ = page.partition(mark)
+    if not found:
+        raise ValueError(f"the page lacks the line {mark}")
+    return f"{above}{mark}\n\n{text}"
 
 
 def enum_of(column: sa.Column[object]) -> type[Enum] | None:

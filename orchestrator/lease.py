@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import db.sql.leases as rows
 from db.errors import LeaseLost
@@ -30,6 +31,8 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 LOOK_SECONDS = 0.5
 # Several heads that take a stale lock away at once settle it among themselves in fewer.
 _TRIES = 5
+# What a head tells of itself is to be there soon after its start.
+_FIRST_SECONDS = 1.0
 # Between the look at a lock and its removal lie microseconds, and two answers of a file server.
 SETTLE_SECONDS = 1.0
 
@@ -253,11 +256,14 @@ class Renewal:
         self._store = store
         self._timing = timing
         self._lock = lock
-        self._due = time.monotonic() + timing.lease_renew_seconds
+        self._due = time.monotonic() + min(_FIRST_SECONDS, timing.lease_renew_seconds)
         self._file = _file_of(store)
 
-    def renew(self) -> None:
+    def renew(self, tell: Callable[[], dict[str, Any]] | None = None) -> None:
         """Renew the lease if it is due.
+
+        Args:
+            tell: Asked what the head tells of itself, which is stored with it; None: nothing new.
 
         Raises:
             LeaseLost: Another head has it.
@@ -267,12 +273,14 @@ class Renewal:
             return
         self.check_file()
         self._lock.renew()
+        vitals = None if tell is None else tell()
         with self._store.write() as connection:
             rows.renew(
                 connection,
                 self._store.experiment_id,
                 epoch=self._store.epoch,
                 seconds=self._timing.lease_expire_seconds,
+                vitals=vitals,
             )
         self._due = time.monotonic() + self._timing.lease_renew_seconds
 

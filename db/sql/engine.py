@@ -26,7 +26,7 @@ from db.sql import head_lock, mysql, postgres, sqlite
 from db.sql.tables import Base
 
 # The head of db/migrations/versions; a test compares the two.
-SCHEMA_VERSION = "0004"
+SCHEMA_VERSION = "0005"
 VERSION_TABLE = "alembic_version"
 _VERSION_ROW = sa.table(VERSION_TABLE, sa.column("version_num"))
 # A worker's statement, and any other one: the loading of a million rows takes its time.
@@ -92,6 +92,15 @@ def _install_name(module: str) -> str:
 def mask(text: str) -> str:
     """Return a database URL without its password, also one that is written wrongly."""
     return _PASSWORD_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text))
+
+
+def has_password(text: str) -> bool:
+    """Whether a database URL holds a password.
+
+    Raises:
+        BadDatabaseUrl: It is none.
+    """
+    return parse_url(text).password is not None or bool(_PASSWORD_OPTION.search(text))
 
 
 def is_sqlite(text: str) -> bool:

@@ -67,8 +67,12 @@ def new_nonce() -> str:
     return secrets.token_hex(8)
 
 
-def find(folder: Path) -> Held | None:
+def find(folder: Path, *, moment: float | None = None) -> Held | None:
     """Read the lock of a run folder; None if nobody has it.
+
+    Args:
+        folder: The run folder.
+        moment: The time by the clock that stamps its files; None: it is asked.
 
     Raises:
         OSError: It cannot be read, or nobody knows whether it is there.
@@ -79,7 +83,7 @@ def find(folder: Path) -> Held | None:
             text, changed = file.read(), os.fstat(file.fileno()).st_mtime
     except FileNotFoundError:
         return None
-    age = max(0.0, _time_of(folder) - changed)
+    age = max(0.0, (time_of(folder) if moment is None else moment) - changed)
     return replace(_understood(text), renewed=changed, age_seconds=age)
 
 
@@ -92,7 +96,7 @@ def _understood(text: bytes) -> Held:
         return Held(holder=_NOBODY, epoch=0, since="", expire_seconds=_UNTOLD_SECONDS, nonce="")
 
 
-def _time_of(folder: Path) -> float:
+def time_of(folder: Path) -> float:
     """Return the time by the clock that stamps the files of a folder, else by that of this host."""
     probe = folder / f".{FILE_NAME}.{new_nonce()}.probe"
     try:

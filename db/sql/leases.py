@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -11,6 +12,8 @@ from db.errors import LeaseLost
 from db.sql.tables import HeadLease, table_of
 
 _lease = table_of(HeadLease)
+# What a head tells of itself is for those who look at it.
+_WHOSE = [column for column in _lease.c if column.name != "vitals"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +64,7 @@ def database_time(connection: sa.Connection) -> datetime:
 
 def find(connection: sa.Connection, experiment_id: int, *, is_locked: bool = True) -> Lease | None:
     """Return the lease of an experiment, locked until the transaction ends if that is wanted."""
-    query = sa.select(_lease).where(_lease.c.experiment_id == experiment_id)
+    query = sa.select(*_WHOSE).where(_lease.c.experiment_id == experiment_id)
     if is_locked:
         query = query.with_for_update()
     row = connection.execute(query).mappings().one_or_none()
@@ -98,13 +101,15 @@ def take(
     Raises:
         LeaseLost: There was none, and another head has taken it at the same moment.
     """
+    epoch = 1 if old is None else old.epoch + 1
     values = {
         "host": holder.host,
         "boot_id": holder.boot_id,
         "pid": holder.pid,
         "process_started": holder.process_started,
-        "epoch": 1 if old is None else old.epoch + 1,
+        "epoch": epoch,
         "expires_at": database_time(connection) + timedelta(seconds=seconds),
+        "vitals": sa.null(),  # what an earlier head told is not this one's; JSON has a null as well
     }
     if old is None:
         try:
@@ -115,18 +120,34 @@ def take(
     else:
         where = (_lease.c.experiment_id == experiment_id) & (_lease.c.epoch == old.epoch)
         connection.execute(_lease.update().where(where).values(**values))
-    return int(str(values["epoch"]))
+    return epoch
 
 
-def renew(connection: sa.Connection, experiment_id: int, *, epoch: int, seconds: float) -> None:
+def renew(
+    connection: sa.Connection,
+    experiment_id: int,
+    *,
+    epoch: int,
+    seconds: float,
+    vitals: dict[str, Any] | None = None,
+) -> None:
     """Put the expiry off.
+
+    Args:
+        connection: The database.
+        experiment_id: The experiment.
+        epoch: The lease that the head holds.
+        seconds: For how long.
+        vitals: What the head tells of itself; None: nothing new.
 
     Raises:
         LeaseLost: The lease has another epoch now.
     """
-    expires = database_time(connection) + timedelta(seconds=seconds)
+    values: dict[str, Any] = {"expires_at": database_time(connection) + timedelta(seconds=seconds)}
+    if vitals is not None:
+        values["vitals"] = vitals
     where = (_lease.c.experiment_id == experiment_id) & (_lease.c.epoch == epoch)
-    if connection.execute(_lease.update().where(where).values(expires_at=expires)).rowcount != 1:
+    if connection.execute(_lease.update().where(where).values(**values)).rowcount != 1:
         raise _lost(experiment_id)
 
 

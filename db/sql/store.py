@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -14,6 +16,8 @@ from db.sql.engine import translated
 # What the functions of db.sql take; other packages never see SQLAlchemy itself.
 Transaction = sa.Connection
 Engine = sa.Engine
+# Of so many transactions the length is remembered.
+_TIMED = 50
 
 
 def now() -> datetime:
@@ -28,12 +32,16 @@ class Store:
         engine: The engine; connections are taken only for the length of a transaction.
         experiment_id: The experiment.
         epoch: The epoch of the lease that this head holds.
+        write_seconds: How long the last write transactions took, the newest at the end.
+        writes: How many there were.
     """
 
     def __init__(self, engine: sa.Engine, experiment_id: int, epoch: int) -> None:
         self.engine = engine
         self.experiment_id = experiment_id
         self.epoch = epoch
+        self.write_seconds: deque[float] = deque(maxlen=_TIMED)
+        self.writes = 0
 
     @contextlib.contextmanager
     def write(self) -> Iterator[sa.Connection]:
@@ -43,9 +51,12 @@ class Store:
             LeaseLost: Another head owns the experiment; nothing was written.
             DatabaseUnavailable: It is not known whether the transaction was committed.
         """
+        began = time.monotonic()
         with translated(), self.engine.begin() as connection:
             leases.check(connection, self.experiment_id, self.epoch)
             yield connection
+        self.write_seconds.append(time.monotonic() - began)
+        self.writes += 1
 
     def await_last_write(self) -> None:
         """Wait until no transaction of this head is under way on the server any more.

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 
 from db.errors import DatabaseError
@@ -16,12 +18,14 @@ from orchestrator.app.heads import count_trials, run_head
 from orchestrator.app.runs import Run
 from orchestrator.cli.collecting import collect_again
 from orchestrator.cluster.base import Cluster
-from orchestrator.errors import FailureLimitError, HeadwayError, NoSuccessError, UsageError
+from orchestrator.errors import FailureLimitError, NoSuccessError, UsageError
 from orchestrator.loop import Ending
 from orchestrator.reports.closing import closing
 from orchestrator.reports.documents import ResultsFile
-from orchestrator.reports.live import SnapshotReader, watch
+from orchestrator.reports.live import SnapshotReader, has_screen, watch
+from orchestrator.reports.live_file import LiveFile
 from orchestrator.reports.log import HeadLog
+from orchestrator.reports.sparing import SparingReader
 from orchestrator.reports.texts import printable, values
 from orchestrator.steps.notes import Note
 
@@ -34,7 +38,6 @@ _INTERRUPTIONS = (Ending.STOPPED, Ending.CANCELLED, Ending.LEFT)
 def lead(made: Run, cluster: Cluster, generators: Generators, *, show_generations: bool) -> int:
     """Run the head to its end, show what happens, and say how it ended."""
     collect_again()
-    is_live = sys.stdout.isatty()
     try:
         log = HeadLog(made.run_dir, echo=None)
     except OSError as error:
@@ -46,9 +49,11 @@ def lead(made: Run, cluster: Cluster, generators: Generators, *, show_generation
         stack.callback(made.engine.dispose)
         stack.callback(log.close)
         stack.callback(reader.close)
-        with _shown(made, reader, log):
-            note = _noter(log, is_live=is_live)
-            ending = run_head(made, cluster, generators, note=note)
+        is_viewed = threading.Event()
+        if has_screen(sys.stdout):
+            is_viewed.set()
+        with _shown(made, reader, log, is_viewed):
+            ending = run_head(made, cluster, generators, note=_noter(log, is_viewed))
         # A terminal that is gone needs no summary, and how it ended is known without one.
         with contextlib.suppress(OSError, DatabaseError):
             if show_generations:
@@ -57,12 +62,12 @@ def lead(made: Run, cluster: Cluster, generators: Generators, *, show_generation
         return _exit_code(made, ending)
 
 
-def _noter(log: HeadLog, *, is_live: bool) -> Note:
-    """Log everything; on a plain terminal say aloud what is not as it should be."""
+def _noter(log: HeadLog, is_viewed: threading.Event) -> Note:
+    """Log everything; without a live view say aloud what is not as it should be."""
 
     def note(event: str, /, *, level: str = "info", **fields: object) -> None:
         log.note(event, level=level, **fields)
-        if level in {"warning", "error"} and not is_live:
+        if level in {"warning", "error"} and not is_viewed.is_set():
             line = printable(f"{level}: {event}  {values(fields)}".rstrip())
             with contextlib.suppress(OSError):
                 print(line, file=sys.stderr, flush=True)
@@ -71,36 +76,67 @@ def _noter(log: HeadLog, *, is_live: bool) -> Note:
 
 
 @contextlib.contextmanager
-def _shown(made: Run, reader: Reader, log: HeadLog) -> Iterator[None]:
-    """Show the run and keep results.csv current, from two threads, while the block runs."""
+def _shown(made: Run, reader: Reader, log: HeadLog, is_viewed: threading.Event) -> Iterator[None]:
+    """Show the run and keep its documents current, from two threads, while the block runs.
+
+    Args:
+        made: The run.
+        reader: Its database.
+        log: Its log.
+        is_viewed: Whether there is a live view; cleared when somebody closes it.
+    """
     ended = threading.Event()
-    snapshots = SnapshotReader(reader, made.stored.id)
+    mine = SnapshotReader(reader, made.stored.id)
+    snapshots = SparingReader(mine.read, is_ending=ended.is_set)
     results = ResultsFile(made.run_dir, reader=reader, experiment_id=made.stored.id, note=log.note)
+    # Who may open the database from elsewhere has no need of a file.
+    live = None
+    if made.transport == "spool":
+        live = LiveFile(made.run_dir, snapshots.read, note=log.note)
 
     def show() -> None:
         # Whatever ends the view does not end the head.
         try:
-            watch(snapshots.read, stop=ended.is_set)
-        except (OSError, DatabaseError, HeadwayError) as error:
-            log.note("the view ended", level="warning", why=str(error))
+            watch(snapshots.read, stop=ended.is_set, on_quit=is_viewed.clear)
+        except Exception as error:  # noqa: BLE001 - nobody else would tell of it
+            log.note("the view ended", level="warning", why=f"{type(error).__name__}: {error}")
+        finally:
+            is_viewed.clear()
 
-    def keep_results() -> None:
-        # Of many trials it takes seconds, which a head that goes on needs for them itself.
-        if made.is_resumed and ended.wait(_LATER_SECONDS):
-            return
+    def keep_documents() -> None:
+        # Of many trials the table takes seconds, which a head that goes on needs for them itself.
+        later = time.monotonic() + (_LATER_SECONDS if made.is_resumed else 0.0)
         while not ended.wait(1.0):
-            results.update()
+            if live is not None:
+                live.update()
+            if time.monotonic() >= later:
+                results.update()
 
-    threads = [threading.Thread(target=target, daemon=True) for target in (show, keep_results)]
-    for thread in threads:
-        thread.start()
+    view, keeper = [threading.Thread(target=f, daemon=True) for f in (show, keep_documents)]
+    view.start()
+    keeper.start()
     try:
         yield
     finally:
         ended.set()
-        for thread in threads:
-            thread.join()
+        with _undisturbed():
+            view.join()
+        keeper.join()
         results.update(force=True)
+        if live is not None:
+            live.update(force=True)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let one more Ctrl-C not end the process before its view has given the terminal back."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _print_generations(reader: Reader, made: Run) -> None:

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from orchestrator.reports.documents import RunCard
 
 DEFAULT_RUN_DIR = "runs"
+RUN_DIR_VARIABLE = "HEADWAY_RUN_DIR"
 DATABASE_FILE = "database.db"
 # No file system takes longer names.
-_RUN = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,254})(?:/([0-9]{1,9}))?")
+_RUN = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_.-]{0,254})(?:/([0-9]{1,9}))?")
 
 
 def read_run_root(given: str | None, cwd: Path) -> Path:
@@ -50,12 +51,14 @@ def read_run_root(given: str | None, cwd: Path) -> Path:
 
 
 def runs_root(given: str | None) -> Path:
-    """Return the folder of all runs, absolute, to look for runs in it.
+    """Return the folder of all runs, absolute, to look for runs in it; else HEADWAY_RUN_DIR says it.
 
     Raises:
         UsageError: It begins with a home folder that nobody knows.
     """
-    return expanded(given or DEFAULT_RUN_DIR, "--run_dir").absolute()
+    variable = os.environ.get(RUN_DIR_VARIABLE, "").strip()
+    called = "--run_dir" if given or not variable else RUN_DIR_VARIABLE
+    return expanded(given or variable or DEFAULT_RUN_DIR, called).absolute()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +101,7 @@ def find(
 
     Args:
         text: NAME (its latest run), NAME/N, or a run folder; None: the latest run here.
-        run_root: Folder of all runs; None: `runs`.
+        run_root: Folder of all runs; None: as `runs_root` says.
         db_url: The database, or `@FILE`; None: see above.
         environment: For HEADWAY_DB_URL; the process's own if None.
 
@@ -204,7 +207,8 @@ def _check_host(place: Place) -> None:
         raise HeadAliveError(
             f"{place.label}: its SQLite database lies on a network file system, and its head on "
             f"{place.other_host} uses it.",
-            f"Look from {place.other_host}, or at {place.run_dir / 'results.csv'}.",
+            f"Look from {place.other_host}, or here with `headway follow`, `headway status`, or at "
+            f"{place.run_dir / 'results.csv'}.",
         )
 
 

@@ -15,7 +15,7 @@ from db.errors import DatabaseError
 from db.export.files import replacing
 from db.export.lines import line_writer
 from db.spool.layout import write_whole
-from db.sql.reading import wide
+from db.sql.reading import activity, wide
 from db.sql.reading.fields import Column, unique_titles
 from db.sql.reading.reader import Reader
 
@@ -108,9 +108,12 @@ class ResultsFile:
         self._note = note
         self._next = 0.0
         self._is_behind = False
+        self._marks: tuple[object, ...] = ()
 
     def update(self, *, force: bool = False) -> bool:
-        """Write the file if it is due; the pause between two writings grows with their length.
+        """Write the file if it is due and something has happened since it was written last.
+
+        The pause between two writings grows with their length.
 
         A full disk or a database that does not answer is noted once, and the old file stays.
 
@@ -124,6 +127,10 @@ class ResultsFile:
         if began < self._next and not force:
             return False
         try:
+            with self._reader.read() as connection:
+                marks = activity.marks(connection, self._experiment_id)
+            if marks == self._marks and not force:
+                return False
             self._write()
         except (OSError, DatabaseError) as error:
             if not self._is_behind:
@@ -135,7 +142,7 @@ class ResultsFile:
             self._next = time.monotonic() + max(SHORTEST_PAUSE_SECONDS, spent / _SHARE)
         if self._is_behind:
             self._note("results.csv is current again")
-        self._is_behind = False
+        self._is_behind, self._marks = False, marks
         return True
 
     def _write(self) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from db.sql.reading import activity, experiments, outcomes, setbacks, trials
+from db.sql.reading import activity, experiments, outcomes, setbacks
 from db.sql.reading.activity import Ending, GenerationRow, LeaseRow, RunningAttempt
 from db.sql.reading.experiments import ExperimentRow
 from db.sql.reading.reader import Reader, Transaction
@@ -17,6 +17,7 @@ from orchestrator.errors import HeadwayError
 from orchestrator.reports.endings import Endings
 from orchestrator.reports.history import Best, History
 from orchestrator.reports.outs import Out, read_outs
+from orchestrator.reports.vitals import Vitals, read_vitals
 
 # More running trials or endings than that fit on no screen.
 ROWS = 50
@@ -55,6 +56,8 @@ class Snapshot:
         generation: The last call of a generator.
         lease: Who owns it.
         lease_seconds: For how long a lease is given.
+        vitals: What its head, alive or not, told of itself last.
+        failures: The trials that failed last for good, the newest first.
     """
 
     experiment: ExperimentRow
@@ -74,6 +77,8 @@ class Snapshot:
     generation: GenerationRow | None
     lease: LeaseRow | None
     lease_seconds: float
+    vitals: Vitals | None = None
+    failures: tuple[TrialRow, ...] = ()
 
     @property
     def name(self) -> str:
@@ -149,10 +154,12 @@ class SnapshotReader:
         live = activity.live_attempts(connection, key)
         running = activity.running(connection, key, limit=ROWS)
         self._endings.follow(connection)
-        endings = self._endings.newest
+        endings, failures = self._endings.newest, self._endings.failed
+        ended = self._endings.rows(connection)
         running_count = live.get(AttemptState.STARTED, 0)
         taken_at = activity.clock(connection)
         slots, max_eval = int(spec["num_parallel_jobs"]), int(spec["max_eval"])
+        lease = activity.lease(connection, key)
         return Snapshot(
             experiment=experiment,
             taken_at=taken_at,
@@ -161,7 +168,7 @@ class SnapshotReader:
             running=tuple(running),
             running_count=running_count,
             queued_count=live.get(AttemptState.SUBMITTED, 0),
-            endings=tuple(trials.rows(connection, [ending.id for ending in endings])),
+            endings=tuple(ended[e.id] for e in endings if e.id in ended),
             eta_seconds=_eta(
                 max_eval - done(experiment),
                 endings,
@@ -178,8 +185,10 @@ class SnapshotReader:
             outs=read_outs(connection),
             setbacks=tuple(setbacks.newest(connection, key, limit=ROWS)),
             generation=next(iter(activity.generations(connection, key, limit=1)), None),
-            lease=activity.lease(connection, key),
+            lease=lease,
             lease_seconds=float(spec.get("timing", {}).get("lease_expire_seconds", 30)),
+            vitals=None if lease is None else read_vitals(lease.vitals),
+            failures=tuple(ended[e.id] for e in failures if e.id in ended),
         )
 
     def _follow(self, connection: Transaction, experiment: ExperimentRow) -> History:

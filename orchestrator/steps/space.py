@@ -47,9 +47,14 @@ class Space:
         self._since = 0.0
         self.is_full = False
 
-    def has_room(self) -> bool:
-        """Whether jobs may be submitted; looks where it is time to."""
-        if time.monotonic() >= self._next:
+    def has_room(self, *, is_needed: bool = True) -> bool:
+        """Whether jobs may be submitted; looks where it is time to.
+
+        Args:
+            is_needed: Whether some are about to be; else it is looked at now and then.
+        """
+        pause = 0.0 if is_needed or self.is_full else AGAIN_SECONDS
+        if time.monotonic() >= self._next + pause:
             trouble = self._look()
             if trouble is not None:
                 self._complain(*trouble)

@@ -114,6 +114,7 @@ class Records(Rows):
                 process_started=2,
                 epoch=3,
                 expires_at=START,
+                vitals={"told_at": "2030-01-02T03:04:05+00:00", "calls": {"squeue": 7}},
             )
         )
 

@@ -6,19 +6,27 @@ import csv
 import json
 import os
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from db.sql import hosts
+from db.sql import hosts, tables
 from db.sql.hosts import CLUSTER
 from db.sql.reading.reader import open_reader
-from db.states import ExclusionSource, ExperimentStatus, HostState, TrialStatus
+from db.states import (
+    AttemptState,
+    ExclusionSource,
+    ExperimentStatus,
+    FailureClass,
+    HostState,
+    TrialStatus,
+)
 from orchestrator.reports.closing import closing
 from orchestrator.reports.documents import ResultsFile, find_card
 from orchestrator.reports.log import HeadLog
-from tests.reports.searches import Search, fill, local_search
+from tests.reports.searches import BEGIN, Search, fill, local_search
 
 
 def written(search: Search, notes: list[Any] | None = None) -> list[dict[str, str]]:
@@ -86,6 +94,30 @@ def test_results_csv_is_not_written_again_at_once_unless_forced(tmp_path: Path) 
         )
         assert results.update()
         assert not results.update()
+        assert results.update(force=True)
+
+
+def test_results_csv_stays_as_it_is_while_nothing_happens(
+    search: Search, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    fill(search)
+    with open_reader(search.url) as reader:
+        results = ResultsFile(
+            search.run_dir, reader=reader, experiment_id=search.id, note=lambda *_, **__: None
+        )
+
+        def update() -> bool:
+            now[0] += 60
+            return results.update()
+
+        assert [update(), update()] == [True, False]
+        search.trial(8, TrialStatus.RUNNING)
+        assert [update(), update()] == [True, False]
+        values = {"kind": "tell", "payload": {}, "created_at": BEGIN}
+        search.insert(tables.Event, experiment_id=search.id, **values)
+        assert [update(), update()] == [True, False]
         assert results.update(force=True)
 
 
@@ -199,6 +231,7 @@ def test_what_a_failure_limit_stopped_goes_on_to_the_same_goal(search: Search) -
     fill(search)
     search.end(ExperimentStatus.FAILED)
     assert summary(search).endswith(f"headway resume {search.run_dir}")
+    assert f"           headway why {search.run_dir}\n" in summary(search)
     with search.engine.begin() as connection:
         hosts.note_state(connection, CLUSTER, "node7", HostState.SUSPECT, reason="one failed")
     assert f"           headway hosts {search.run_dir}\n" in summary(search)
@@ -215,7 +248,18 @@ def test_the_commands_use_the_short_name_where_it_works(
 ) -> None:
     search = local_search(tmp_path / "runs")
     monkeypatch.chdir(tmp_path)
-    assert "headway resume demo/1 --max_eval 20" in summary(search)
+    search.end(ExperimentStatus.FINISHED)
+    assert summary(search).endswith("headway resume demo/1 --max_eval 20")
+
+
+def test_what_a_person_has_cut_short_goes_on_to_the_same_goal(tmp_path: Path) -> None:
+    search = local_search(tmp_path / "runs")
+    key = search.trial(0, TrialStatus.ABANDONED)
+    search.attempt(key, 2, AttemptState.CANCELLED, failure_class=FailureClass.CANCELLED)
+    search.end(ExperimentStatus.INTERRUPTED)
+    text = summary(search)
+    assert text.endswith(f"headway resume {search.run_dir}")
+    assert "Failures:" not in text
 
 
 def test_a_search_without_a_result_says_so(search: Search) -> None:

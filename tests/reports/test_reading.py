@@ -9,7 +9,7 @@ from db.errors import DatabaseError
 from db.sql import tables
 from db.sql.reading import activity, detail, experiments, outcomes, trials
 from db.sql.reading.reader import open_reader
-from db.sql.reading.trials import Order
+from db.sql.reading.trials import Choice, Order
 from db.states import AttemptState, TrialStatus
 from tests.reports.searches import BEGIN, Search, fill
 
@@ -97,7 +97,7 @@ def test_trials_of_some_statuses_are_found_up_to_a_limit(search: Search) -> None
     fill(search)
     wanted = (TrialStatus.COMPLETED, TrialStatus.RUNNING)
     with open_reader(search.url) as reader, reader.read() as connection:
-        keys = trials.keys(connection, search.id, statuses=wanted, limit=5)
+        keys = trials.keys(connection, search.id, choice=Choice(statuses=wanted), limit=5)
         assert [row.index for row in trials.rows(connection, keys)] == [0, 1, 2, 3, 5]
 
 

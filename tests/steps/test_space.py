@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -171,3 +172,20 @@ def test_an_sqlite_file_that_wants_more_than_there_is_waits_too(
         space.require()
     clock.now += AGAIN_SECONDS
     space.require()
+
+
+def test_a_head_with_nothing_to_submit_looks_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr(time, "monotonic", clock)
+    looks: list[str] = []
+    monkeypatch.setattr(Space, "_write", lambda _, probe: looks.append(probe.name))
+    space = Space([tmp_path], note=lambda *_, **__: None)
+    for _ in range(20):
+        assert space.has_room(is_needed=False)
+        clock.now += 0.5
+    assert 2 <= len(looks) <= 3
+    before = len(looks)
+    assert space.has_room(is_needed=True)
+    assert len(looks) == before + 1

@@ -82,12 +82,14 @@ class LeaseRow:
         pid: Process of the head; 0 when it has let go.
         epoch: How many owners there were.
         seconds_left: Until the lease expires, by the database's clock; negative if it has.
+        vitals: What that head told of itself last; None: nothing.
     """
 
     host: str
     pid: int
     epoch: int
     seconds_left: float
+    vitals: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +130,13 @@ def live_attempts(connection: sa.Connection, experiment_id: int) -> dict[Attempt
         .group_by(_attempt.c.state)
     )
     return {state: int(count) for state, count in connection.execute(query)}
+
+
+def marks(connection: sa.Connection, experiment_id: int) -> tuple[object, ...]:
+    """Return what is another one whenever a trial has begun, has ended, or was decided upon."""
+    last = sa.select(sa.func.max(_event.c.id)).where(_event.c.experiment_id == experiment_id)
+    live = live_attempts(connection, experiment_id)
+    return connection.execute(last).scalar_one(), *sorted(live.items())
 
 
 def running(connection: sa.Connection, experiment_id: int, *, limit: int) -> list[RunningAttempt]:
@@ -179,14 +188,18 @@ def _last_metrics(
     return {key: (name, value, step) for key, name, value, step in connection.execute(query)}
 
 
-def endings(connection: sa.Connection, experiment_id: int, *, limit: int) -> list[Ending]:
-    """Return the trials that ended last, the newest first."""
+def endings(
+    connection: sa.Connection, experiment_id: int, *, limit: int, status: TrialStatus | None = None
+) -> list[Ending]:
+    """Return the trials that ended last, or those that ended so, the newest first."""
     query = (
         _endings()
         .where(_trial.c.experiment_id == experiment_id, _trial.c.completed_at.is_not(None))
         .order_by(_trial.c.completed_at.desc(), _trial.c.id.desc())
         .limit(limit)
     )
+    if status is not None:
+        query = query.where(_trial.c.status == status)
     return [Ending(**row) for row in connection.execute(query).mappings()]
 
 
@@ -249,6 +262,7 @@ def lease(connection: sa.Connection, experiment_id: int) -> LeaseRow | None:
         pid=row["pid"],
         epoch=row["epoch"],
         seconds_left=left.total_seconds(),
+        vitals=row["vitals"],
     )
 
 

@@ -47,3 +47,4 @@ class HeadLease(Base):
     )
     epoch: Mapped[int] = mapped_column(comment="Grows with every change of the owner")
     expires_at: Mapped[datetime] = mapped_column(comment="By the clock of the database")
+    vitals: Mapped[Json | None] = mapped_column(comment="What the head told of itself last")

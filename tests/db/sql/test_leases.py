@@ -19,6 +19,7 @@ from db.errors import DatabaseUnavailable, LeaseLost
 from db.sql import leases
 from db.sql.engine import open_existing, translated
 from db.sql.leases import Holder, Lease
+from db.sql.reading import activity
 from db.sql.store import Store
 from db.sql.tables import HeadLease, table_of
 from orchestrator import lease
@@ -180,6 +181,36 @@ def test_renewing_puts_the_expiry_off(sample: Sample, tmp_path: Path) -> None:
     while current(sample).seconds_left < 400:
         renewal.renew()
     assert current(sample).epoch == sample.store.epoch
+
+
+def told(sample: Sample) -> object:
+    """What is on record of the head."""
+    with sample.engine.begin() as connection:
+        row = activity.lease(connection, sample.store.experiment_id)
+    assert row is not None
+    return row.vitals
+
+
+def test_a_head_tells_of_itself_whenever_it_renews(sample: Sample, tmp_path: Path) -> None:
+    timing = Timing(lease_renew_seconds=0.001, lease_expire_seconds=500)
+    renewal = lease.Renewal(
+        sample.store, timing, lock=lease.HeadLock(tmp_path, timing, is_binding=False)
+    )
+    assert told(sample) is None
+    for vitals in ({"times": 1}, {"times": 2}):
+        while told(sample) != vitals:
+            renewal.renew(vitals.copy)
+    assert acquire_after_sample(sample) > sample.store.epoch
+    assert told(sample) is None, "another head is not the one that told it"
+
+
+def test_what_a_head_told_last_is_kept_when_it_lets_go(sample: Sample) -> None:
+    key, epoch = sample.store.experiment_id, sample.store.epoch
+    with sample.engine.begin() as connection:
+        leases.renew(connection, key, epoch=epoch, seconds=30, vitals={"times": 1})
+        leases.renew(connection, key, epoch=epoch, seconds=30)
+        leases.release(connection, key, epoch=epoch)
+    assert told(sample) == {"times": 1}
 
 
 def look(sample: Sample) -> lease.Hold | None:
