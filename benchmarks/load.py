@@ -19,8 +19,8 @@ from string import Template
 import sqlalchemy as sa
 
 from orchestrator.app.runs import Run, set_up
-from orchestrator.cli.options import parse_run
 from orchestrator.cli.requests import read_request
+from orchestrator.cli.sources import read_sources
 
 # Trials of one transaction; a multiple of what load.sql puts into one array job.
 CHUNK = 50_000
@@ -62,7 +62,7 @@ def set_up_search(
     words += ["--parameter", "layers", "range", "0", "8", "int"]
     words += ["--parameter", "kind", "choice", "a,b", "--model", "SOBOL", "--result_names", *names]
     words += ["--force_local_execution", "--run_program", program]
-    request = read_request(parse_run(words), {}, folder, has_slurm=lambda: False)
+    request = read_request(read_sources(words, {}, folder), folder, has_slurm=lambda: False)
     return set_up(request.spec, db_url=database, run_root=folder)
 
 

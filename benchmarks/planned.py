@@ -12,8 +12,8 @@ from db.sql import attempts, generations, trials
 from db.sql.attempts import NewAttempt
 from db.sql.generations import NewGeneration
 from orchestrator.app.runs import Run, set_up
-from orchestrator.cli.options import parse_run
 from orchestrator.cli.requests import read_request
+from orchestrator.cli.sources import read_sources
 from orchestrator.steps.mailbox import Mailbox
 
 # The first thing that the program does is to tell the time.
@@ -31,7 +31,7 @@ def plan(
     name = f"starts{os.getpid()}{transport}{'server' if database else ''}"
     words = ["--experiment_name", name, "--parameter", "x", "fixed", "1", "--max_eval", str(count)]
     words += ["--model", "SOBOL", "--force_local_execution", "--run_program", PROGRAM]
-    request = read_request(parse_run(words), {}, folder, has_slurm=lambda: False)
+    request = read_request(read_sources(words, {}, folder), folder, has_slurm=lambda: False)
     run = set_up(request.spec, db_url=database or None, run_root=folder)
     job = run.run_dir / "job.json"
     changed = json.loads(job.read_text(encoding="utf-8")) | {"transport": transport}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.generators.base import Ask, Batch, GeneratorError
 from orchestrator.generators.process import GeneratorProcess
 from orchestrator.spec.experiment import ExperimentSpec
 
@@ -43,6 +45,11 @@ def start_generators(spec: ExperimentSpec) -> Generators:
     return generators
 
 
+def idle_generators(spec: ExperimentSpec) -> Generators:
+    """Return processes for a head that asks for no points: the strategy's own is not started."""
+    return Generators(model=_make(spec), fallback=_make(spec))
+
+
 def _make(spec: ExperimentSpec) -> GeneratorProcess:
     return GeneratorProcess(
         spec.space,
@@ -50,3 +57,42 @@ def _make(spec: ExperimentSpec) -> GeneratorProcess:
         log_path=Path(os.devnull),
         import_folders=[folder for folder in sys.path if folder],
     )
+
+
+@dataclass(frozen=True)
+class FirstPoints:
+    """What a search would begin with.
+
+    Attributes:
+        generator: Who makes the points.
+        batch: The points, as many as the first free slots take.
+    """
+
+    generator: str
+    batch: Batch
+
+
+def first_points(spec: ExperimentSpec) -> FirstPoints:
+    """Make the points that the head of a search would ask for first; nothing is stored.
+
+    Raises:
+        GeneratorError: There are none.
+    """
+    # Not at the top: a run starts its generator process before it imports the database.
+    from orchestrator.generators.strategy import FALLBACK, node_for
+    from orchestrator.steps.propose import seed_of
+
+    node, waits = node_for(spec.strategy, (), observed=0)
+    step = spec.strategy.nodes[node]
+    generator = FALLBACK if waits else step.generator
+    is_last = node == len(spec.strategy.nodes) - 1
+    count = min(spec.num_parallel_jobs, spec.max_eval)
+    if step.num_trials is not None and not is_last:
+        count = min(count, step.num_trials)
+    with _make(spec) as process:
+        process.ask(generator, Ask(number=0, count=count, seed=seed_of(spec.seed, 0)))
+        while (answer := process.poll()) is None:
+            select.select([process], [], [])
+    if isinstance(answer.result, GeneratorError):
+        raise answer.result
+    return FirstPoints(generator, answer.result)

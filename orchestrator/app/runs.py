@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import json
 import os
 import shutil
 import socket
 import sys
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from db.errors import DatabaseError, DatabaseFull
 from db.filesystems import filesystem_type, is_network, is_shared
+from db.person import this_person
 from db.records import Preflight, SeenFile, WorkerJob
 from db.spool.layout import write_whole
 from db.sql import events, experiments
@@ -52,6 +53,8 @@ class Run:
         spec: What was asked for.
         run_dir: The run folder, absolute.
         is_resumed: Whether it was set up by an earlier command.
+        is_automatic: Whether no person asked for this head: the last one was cut off.
+        seconds_left: Of the time for the whole search; None: all of it, if there is a limit.
     """
 
     engine: Engine
@@ -60,6 +63,8 @@ class Run:
     spec: ExperimentSpec
     run_dir: Path
     is_resumed: bool = False
+    is_automatic: bool = False
+    seconds_left: float | None = None
 
     @property
     def label(self) -> str:
@@ -214,7 +219,7 @@ def _insert(engine: Engine, spec: ExperimentSpec, *, run_number: int, run_dir: P
             "user_metadata": spec.user_metadata or None,
             "spec": frozen,
             "status": ExperimentStatus.RUNNING,
-            "owner": f"{getpass.getuser()}@{socket.gethostname()}",
+            "owner": this_person(),
             "run_dir": str(run_dir),
             "created_at": now(),
         },
@@ -322,14 +327,14 @@ def _worker_job(run: Run) -> WorkerJob:
 def _preflight(spec: ExperimentSpec) -> Preflight:
     resources = spec.resources
     return Preflight(
-        gpus=resources.gpus or _gpus_of(resources.gres or ""),
+        gpus=resources.gpus or gpus_in(resources.gres or ""),
         memory_mb=resources.memory_mb,
         command=spec.preflight,
         seconds=spec.timing.preflight_seconds,
     )
 
 
-def _gpus_of(gres: str) -> int:
+def gpus_in(gres: str) -> int:
     """Return the GPUs a node in `--gres`: words `gpu[:TYPE][:COUNT]` among others (sbatch(1))."""
     words = [word.strip().split(":") for word in gres.split(",")]
     counts = [parts[-1] for parts in words if parts[0] == "gpu"]
@@ -375,9 +380,14 @@ def _check_folder(run: Run) -> None:
         )
 
 
-def change_goal(run: Run, max_eval: int) -> Run:
-    """Ask a run for another number of trials in all; the head that takes it over writes it down."""
-    return replace(run, spec=run.spec.model_copy(update={"max_eval": max_eval}))
+def change(run: Run, updates: Mapping[str, int]) -> Run:
+    """Ask a run for other numbers; the head that takes it over writes them down.
+
+    Args:
+        run: The run.
+        updates: The numbers by their names in the spec.
+    """
+    return replace(run, spec=run.spec.model_copy(update=dict(updates)))
 
 
 def changes(run: Run) -> dict[str, tuple[Any, Any]]:

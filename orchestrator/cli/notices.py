@@ -37,6 +37,7 @@ _SLURM_ONLY = (
     "gres",
     "exclude",
     "requeue",
+    "sbatch",
     "auto_exclude_defective_hosts",
 )
 _EXCLUDING = frozenset({Behavior.EXCLUDE_NODE, Behavior.EXCLUDE_NODE_AND_RESTART_ALL})
@@ -45,7 +46,11 @@ _EXCLUDING = frozenset({Behavior.EXCLUDE_NODE, Behavior.EXCLUDE_NODE_AND_RESTART
 def notices(namespace: argparse.Namespace) -> list[str]:
     """Say what Headway does instead, for each option whose service does not exist here."""
     name = namespace.experiment_name or "NAME"
-    return [text.format(name=name) for option, text in _INSTEAD.items() if vars(namespace)[option]]
+    both = namespace.detach and namespace.head == "slurm"
+    said = ["--detach: no effect beside --head slurm, whose job needs no terminal"] if both else []
+    return said + [
+        text.format(name=name) for option, text in _INSTEAD.items() if vars(namespace)[option]
+    ]
 
 
 def local_notices(namespace: argparse.Namespace) -> list[str]:

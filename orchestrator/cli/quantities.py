@@ -10,6 +10,8 @@ import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable
 
+from orchestrator.errors import did_you_mean
+
 MOST_GIB = 1_000_000  # no node has a petabyte of memory; such a number is a slip
 MOST_MINUTES = 366 * 24 * 60  # the same for a year
 
@@ -72,11 +74,32 @@ def share(text: str) -> float:
     return number
 
 
+def one_of(*allowed: str) -> Callable[[str], str]:
+    """Make a reader of one of a few words."""
+
+    def read(text: str) -> str:
+        word = text.strip().lower()
+        if word not in allowed:
+            hint = did_you_mean(word, allowed)
+            raise ArgumentTypeError(f"{text!r} is none of {', '.join(allowed)}. {hint}".strip())
+        return word
+
+    return read
+
+
 def text(word: str) -> str:
     """Read a word that must not be empty."""
     if not word.strip():
         raise ArgumentTypeError("it is empty")
     return word
+
+
+def line(word: str) -> str:
+    """Read a text of one line, without the blanks around it."""
+    found = text(word).strip()
+    if not found.isprintable():
+        raise ArgumentTypeError(f"{word!r} is not one line of printable text")
+    return found
 
 
 def _number(text: str, what: str) -> float:

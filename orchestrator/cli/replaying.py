@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
 from db.sql.reading import experiments
 from orchestrator.app.replaying import Result, replay_experiment
+from orchestrator.cli.outputs import answer
 from orchestrator.cli.places import find, open_place
 from orchestrator.errors import HeadwayError
-from orchestrator.reports.tables import print_json
 from orchestrator.reports.texts import text
 from orchestrator.spec.experiment import ExperimentSpec
 
@@ -35,14 +34,8 @@ def replay(given: argparse.Namespace) -> int:
             result = replay_experiment(reader, place.experiment_id, spec)
         except HeadwayError as error:
             raise HeadwayError(f"{place.label}: {error.message}", error.hint) from None
-    if given.json:
-        print_json(
-            {"experiment": place.label, "equal": result.is_equal} | result.record(),
-            stream=sys.stdout,
-        )
-    else:
-        for line in _lines(place.label, result):
-            print(line)
+    value = {"experiment": place.label, "equal": result.is_equal} | result.record()
+    answer(given, value, say=lambda: print("\n".join(_lines(place.label, result))))
     return 0 if result.is_equal else 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from orchestrator.errors import UsageError
 from orchestrator.spec.constraints import Constraint, parse_constraint, split_constraints
@@ -21,21 +21,53 @@ def read_space(namespace: argparse.Namespace) -> Space:
     """
     parameters: list[Parameter] = []
     for words in namespace.parameter:
-        # The whole of it in quotes is one word.
-        parameter = parse_parameter(words if len(words) > 1 else words[0].split())
+        parameter = read_parameter(words)
         if parameter.name in [other.name for other in parameters]:
             raise UsageError(f"--parameter {parameter.name}: the name is there twice")
         parameters.append(parameter)
-    texts = [decode_text(word) for words in namespace.experiment_constraints for word in words]
+    constraints = [
+        constraint
+        for words in namespace.experiment_constraints
+        for constraint in read_constraints(words, parameters)
+    ]
+    space = Space(parameters=tuple(parameters), constraints=tuple(constraints))
+    space.check_not_empty()
+    return space
+
+
+def read_parameter(words: Sequence[str]) -> Parameter:
+    """Read one parameter; the whole of it in quotes is one word.
+
+    Raises:
+        UsageError: It is wrong.
+    """
+    return parse_parameter(words if len(words) > 1 else words[0].split())
+
+
+def read_constraints(words: Sequence[str], parameters: Sequence[Parameter]) -> list[Constraint]:
+    """Read what comes after one `--experiment_constraints`.
+
+    Raises:
+        UsageError: It holds none, or a wrong one.
+    """
     constraints: list[Constraint] = []
-    for text in texts:
+    for text in map(decode_text, words):
         parts = split_constraints(text)
         if not parts:
             raise UsageError(f"--experiment_constraints: {text!r} holds no comparison")
         constraints += [parse_constraint(part, parameters) for part in parts]
-    space = Space(parameters=tuple(parameters), constraints=tuple(constraints))
-    space.check_not_empty()
-    return space
+    return constraints
+
+
+def read_model(namespace: argparse.Namespace) -> str:
+    """Return the generator that `--model` stands for.
+
+    Raises:
+        UsageError: It is unknown or not installed.
+    """
+    from orchestrator.generators.strategy import resolve_model
+
+    return resolve_model(namespace.model or "auto")
 
 
 def read_strategy(namespace: argparse.Namespace, space: Space) -> tuple[Strategy, list[str]]:
@@ -57,7 +89,7 @@ def read_strategy(namespace: argparse.Namespace, space: Space) -> tuple[Strategy
         unused = [f"--{name}" for name in ("model", "num_random_steps") if vars(namespace)[name]]
         said = [f"{', '.join(unused)}: no effect beside --generation_strategy"] if unused else []
         return Strategy(nodes=tuple(nodes)), said
-    model = resolve_model(namespace.model or "auto")
+    model = read_model(namespace)
     if steps is None:
         steps = default_random_steps(free_parameters=len(space.free()), max_eval=max_eval)
     strategy = parse_strategy(num_random_steps=steps, model=model, explicit=None, max_eval=max_eval)

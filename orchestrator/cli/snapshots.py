@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from orchestrator.app.snapshot import canonical, walk, without_nested
-from orchestrator.cli.urls import is_text, user_path
-from orchestrator.errors import UsageError, did_you_mean
+from orchestrator.cli.urls import is_text, near_file, user_path
+from orchestrator.errors import UsageError
 
 OPTION, LIMIT_OPTION = "--snapshot", "--snapshot_max_gb"
 MOST_MEBIBYTES = 1024
@@ -20,7 +20,7 @@ def read_snapshot(namespace: argparse.Namespace, cwd: Path, run_root: Path) -> t
     """Return what is to be copied, as absolute paths, none within another.
 
     Args:
-        namespace: As `options.parse_run` returns it.
+        namespace: As `Settings.namespace` gives it.
         cwd: Where the user typed the command.
         run_root: The folder of all runs, which is never copied.
 
@@ -89,7 +89,7 @@ def _find(word: str, cwd: Path, run_root: Path) -> Path:
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(f"{OPTION}: {word!r} is not there.", _near(path)) from None
+        raise UsageError(f"{OPTION}: {word!r} is not there.", near_file(path)) from None
     except OSError as error:
         raise _unreadable(path, error) from None
     if not (path.is_file() or path.is_dir()):
@@ -99,13 +99,6 @@ def _find(word: str, cwd: Path, run_root: Path) -> Path:
     if not os.access(path, os.R_OK):
         raise UsageError(f"{OPTION}: {word!r} cannot be read: Permission denied")
     return path
-
-
-def _near(path: Path) -> str:
-    try:
-        return did_you_mean(path.name, [entry.name for entry in path.parent.iterdir()])
-    except OSError:
-        return ""
 
 
 def _unreadable(path: object, error: OSError) -> UsageError:

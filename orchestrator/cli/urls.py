@@ -7,8 +7,9 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from orchestrator.errors import UsageError
+from orchestrator.errors import UsageError, did_you_mean
 
+OPTION = "--db_url"
 VARIABLE = "HEADWAY_DB_URL"
 _LONGEST_URL_FILE = 10_000
 # Nothing can be wrong with the form of such a URL. Checking it properly imports SQLAlchemy, which
@@ -20,7 +21,12 @@ _PASSWORD = re.compile(r"://[^/@:]*:[^/@]+@")
 
 
 def read_db_url(
-    given: str | None, environment: Mapping[str, str], cwd: Path
+    given: str | None,
+    environment: Mapping[str, str],
+    cwd: Path,
+    *,
+    called: str = OPTION,
+    file: Path | None = None,
 ) -> tuple[str | None, list[str]]:
     """Return the URL of the database, or None, and what the user should know about it.
 
@@ -28,11 +34,13 @@ def read_db_url(
         given: A URL, or `@FILE` with the file that holds it.
         environment: HEADWAY_DB_URL counts if nothing was given.
         cwd: What a relative file is relative to.
+        called: What it was given with, for what is said of it.
+        file: The file that it stands in; None: it is no file's.
 
     Raises:
         UsageError: It is no URL that can be used; the text holds no password.
     """
-    option = "--db_url" if given else VARIABLE
+    option = called if given else VARIABLE
     word = given or environment.get(VARIABLE, "").strip()
     if not word:
         return None, []
@@ -40,11 +48,22 @@ def read_db_url(
     if word.startswith("@"):
         word, said = _read_file(cwd / expanded(word[1:], option), option)
     elif given and _PASSWORD.search(word):
-        warning = f"--db_url: ps shows its password to everyone here; @FILE or {VARIABLE} hide it"
-        said = [warning]
+        said = _shown_password(option, file)
     if not _PLAIN_URL.fullmatch(word):
         _check_url(word, option)
     return word, said
+
+
+def _shown_password(option: str, file: Path | None) -> list[str]:
+    """Say who else can read a password that was given with an option, or stands in a file."""
+    if file is None:
+        said = f"{OPTION}: ps shows its password to everyone here; @FILE or {VARIABLE} hide it"
+        return [said] if option == OPTION else []
+    try:
+        is_open = file.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH)
+    except OSError:  # it has been read already; a pipe may be gone
+        return []
+    return [f"{option}: others can read it, and it holds a password; chmod 600"] if is_open else []
 
 
 def expanded(text: str, called: str) -> Path:
@@ -81,6 +100,14 @@ def user_path(text: str, called: str) -> Path:
     except OSError as error:
         raise UsageError(f"{called}: {text!r} cannot be used: {error.strerror}") from None
     return path
+
+
+def near_file(path: Path) -> str:
+    """Return "Did you mean X?" for a file beside one that is not there, or an empty text."""
+    try:
+        return did_you_mean(path.name, [entry.name for entry in path.parent.iterdir()])
+    except OSError:
+        return ""
 
 
 def is_text(path: Path) -> bool:

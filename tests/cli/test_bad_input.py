@@ -15,9 +15,11 @@ from typing import NamedTuple
 
 import pytest
 
-from orchestrator.cli.options import parse_run
+from orchestrator.cli import main
 from orchestrator.cli.requests import read_request
+from orchestrator.cli.sources import read_sources
 from orchestrator.errors import UsageError
+from orchestrator.spec.experiment import Timing
 from tests.cluster.slurm import PrivateSlurm
 
 HEADWAY = Path(__file__).parents[2] / "headway.py"
@@ -55,6 +57,8 @@ CASES = [
     Case("stray word", {}, ("'stray'", "--retries"), ("--retries", "1", "stray")),
     Case("option without its value", {}, ("--seed", "needs a value"), ("--seed",)),
     Case("flag with a value", {}, ("--follow", "takes no value"), ("--follow=1",)),
+    Case("more after a database", {"db_url": ["sqlite:///a", "secret"]}, ("--db_url", "one word")),
+    Case("account of two lines", {"account": ["a\n#SBATCH --x"]}, ("--account", "one line")),
     Case("no program", {"run_program": None}, ("--run_program", "missing")),
     Case("empty program", {"run_program": [" "]}, ("--run_program", "empty")),
     Case("two programs", {}, ("--run_program", "2 times"), ("--run_program", "b")),
@@ -113,6 +117,18 @@ CASES = [
     Case("database file missing", {"db_url": ["@nofile"]}, ("--db_url", "nofile")),
     Case("database of nobody", {"db_url": ["@~nouser/url"]}, ("--db_url", "'~nouser/url'", "home")),
     Case("database too long", {"db_url": [f"sqlite:////{'x' * 300}"]}, ("--db_url", "too long")),
+    Case("unknown profile", {"profile": ["nosuch"]}, ("--profile", "nosuch")),
+    Case("head nowhere", {"head": ["slrum"]}, ("--head", "'slrum'", "Did you mean slurm?")),
+    Case("head as a job without Slurm", {"head": ["slurm"]}, ("--head", "no Slurm here")),
+    Case("sbatch no pair", {"sbatch": ["exclusive"]}, ("--sbatch", "'exclusive'", "KEY=VALUE")),
+    Case("sbatch of ours", {"sbatch": ["array=3"]}, ("--sbatch", "array")),
+    Case("empty setup", {"setup": [" "]}, ("--setup", "empty")),
+    Case("not UTF-8", {"description": ["caf\udce9"]}, ("--description", "caf", "UTF-8")),
+    Case("config missing", {"config_yaml": ["no.yaml"]}, ("--config_yaml", "'no.yaml'", "No such")),
+    Case("config of nobody", {"config_toml": ["~nouser/c"]}, ("--config_toml", "home")),
+    Case("config no text", {"config_json": [os.__file__]}, ("os.py:1:", "not JSON")),
+    Case("JSON of a run", {}, ("--json", "--dryrun"), ("--json",)),
+    Case("two answers", {}, ("--dump_config", "--dryrun"), ("--dryrun", "--dump_config")),
     Case("run_dir of nobody", {"run_dir": ["~nouser/x"]}, ("--run_dir", "'~nouser/x'", "home")),
     Case("run_dir too long", {"run_dir": ["x" * 300]}, ("--run_dir", "too long")),
     Case("run_dir a file", {"run_dir": [__file__]}, ("--run_dir", "test_bad_input.py", "a file")),
@@ -152,18 +168,45 @@ def check(code: int, said: str, parts: Sequence[str], folder: Path) -> None:
 
 
 @ALL
-def test_bad_input_ends_with_one_line_and_exit_code_2(case: Case, tmp_path: Path) -> None:
-    code, said = run(case.words(), tmp_path)
+def test_bad_input_ends_with_one_line_and_exit_code_2(
+    case: Case,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in [name for name in os.environ if name.startswith("HEADWAY_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("PATH", "/nonexistent")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
 
-    check(code, said, case.parts, tmp_path)
+    code = main(["run", *case.words()])
+
+    check(code, capsys.readouterr().err, case.parts, tmp_path)
 
 
 @ALL
 def test_bad_input_is_found_before_anything_is_asked_or_created(case: Case, tmp_path: Path) -> None:
+    sources = read_sources(case.words(), {}, tmp_path)
     with pytest.raises(UsageError) as caught:
-        read_request(parse_run(case.words()), {}, tmp_path, has_slurm=lambda: False)
+        read_request(sources, tmp_path, has_slurm=lambda: False)
 
     check(caught.value.exit_code, f"headway: {caught.value}\n", case.parts, tmp_path)
+
+
+def test_several_mistakes_are_told_at_once_a_line_each(tmp_path: Path) -> None:
+    wrong: dict[str, list[str] | None] = {
+        "max_eval": ["0"],
+        "model": ["TPF"],
+        "mem_bg": ["4"],
+        "parameter": ["x", "rnage", "0"],
+    }
+    code, said = run(Case("", wrong, ()).words(), tmp_path)
+
+    lines = [line.removeprefix("headway: ").split()[0] for line in said.splitlines()]
+    assert sorted(lines) == ["--max_eval:", "--mem_bg:", "--model", "--parameter"]
+    assert code == 2
+    assert not list(tmp_path.iterdir())
 
 
 def test_there_are_at_least_25_kinds_of_bad_input() -> None:
@@ -201,15 +244,14 @@ def silent_port() -> Iterator[int]:
         yield server.getsockname()[1]
 
 
-def test_a_database_that_stays_silent_is_given_up_within_15_seconds(
-    tmp_path: Path, silent_port: int
-) -> None:
+def test_a_database_that_stays_silent_is_given_up_in_time(tmp_path: Path, silent_port: int) -> None:
     url = f"postgresql://user:secret@127.0.0.1:{silent_port}/name"
     began = time.monotonic()
 
-    code, said = run(Case("", {}, ()).words(), tmp_path, HEADWAY_DB_URL=url)
+    soon = ("--timing", "connect_seconds=1")
+    code, said = run(Case("", {}, (), soon).words(), tmp_path, HEADWAY_DB_URL=url)
 
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < Timing().connect_seconds < 15
     check(code, said, ("--db_url",), tmp_path)
 
 

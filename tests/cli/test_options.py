@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from orchestrator.cli import running
-from orchestrator.cli.options import GROUPS, LATER, make_parser, parse_run
+from orchestrator.cli.option_table import GROUPS, LATER
+from orchestrator.cli.options import make_parser, read_command_line
 from orchestrator.cli.timecodes import CODES, expand, group
 from orchestrator.errors import UsageError
 
@@ -20,7 +21,10 @@ ROOT = Path(__file__).parents[2]
 
 
 def parse(line: str) -> argparse.Namespace:
-    return parse_run(shlex.split(line))
+    settings = read_command_line(shlex.split(line))
+    if settings.mistakes:
+        raise UsageError("\n".join(settings.mistakes))
+    return settings.namespace()
 
 
 @pytest.mark.parametrize(
@@ -66,7 +70,7 @@ def test_values_are_read_with_their_units(line: str, name: str, value: object) -
     ("words", "expected"),
     [
         (["--max_evl", "3"], "resume: there is no option '--max_evl'. Did you mean --max_eval?"),
-        (["--max-eval", "0"], "resume: argument --max_eval: '0' is out of range"),
+        (["--max-eval", "0"], "resume: --max_eval: '0' is out of range"),
         (["a", "b"], "resume: one word too many: 'b'"),
     ],
 )
@@ -128,7 +132,7 @@ def test_options_of_several_words_can_come_again() -> None:
         ("-x", "'-x' belongs to no option"),
         ("--mem_gb x", "--mem_gb: 'x' is not a number of GiB; give for example 4 or 0.5"),
         ("--time 1:90", "--time: '1:90' is not a time"),
-        ("--detach", "--detach: is not available yet."),
+        ("--pool 4", "--pool: is not available yet."),
         ("--max_failure_rate 1", "--max_failure_rate: '1' is out of range; give one from 0 to"),
         ("--max_failure_rate 150%", "--max_failure_rate: '150%' is out of range"),
         ("--max_failure_rate half", "--max_failure_rate: 'half' is not a share; give one from 0"),
@@ -146,6 +150,25 @@ def test_a_wrong_word_is_named_in_one_line(line: str, text: str) -> None:
 
     assert str(caught.value).startswith(text)
     assert "\n" not in str(caught.value)
+
+
+def test_every_mistake_is_told_and_what_is_right_is_read() -> None:
+    settings = read_command_line(shlex.split("stray words --gpus x --mem_bg 3 4 --qos --seed 5"))
+
+    assert settings.mistakes == [
+        "'stray' belongs to no option. Quote values that hold spaces.",
+        "--mem_bg: there is no such option. Did you mean --mem_gb?",
+        "--qos: needs a value",
+        "--gpus: 'x' is not a whole number; give one, from 0 to 10000",
+    ]
+    assert (settings.spoiled, settings.is_partial) == ({"gpus", "qos"}, True)
+    assert settings.namespace().seed == 5
+
+
+def test_what_comes_last_counts_also_of_two_opposites() -> None:
+    assert parse("--no_auto_exclude --auto_exclude_defective_hosts").auto_exclude_defective_hosts
+    given = parse("--auto_exclude_defective_hosts --no_auto_exclude")
+    assert given.auto_exclude_defective_hosts is False
 
 
 def test_the_help_names_every_option_with_its_group(capsys: pytest.CaptureFixture[str]) -> None:

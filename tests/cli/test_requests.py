@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.options import parse_run
 from orchestrator.cli.requests import RunRequest, read_request
+from orchestrator.cli.sources import read_sources
 from orchestrator.errors import UsageError
 from orchestrator.spec.experiment import ExperimentSpec
 from orchestrator.spec.strategy import default_random_steps
@@ -51,9 +51,8 @@ def request(
     slurm: bool = False,
     environment: Mapping[str, str] | None = None,
 ) -> RunRequest:
-    return read_request(
-        parse_run(shlex.split(line)), environment or {}, cwd, has_slurm=lambda: slurm
-    )
+    sources = read_sources(shlex.split(line), environment or {}, cwd)
+    return read_request(sources, cwd, has_slurm=lambda: slurm)
 
 
 def test_the_example_of_omniopt2_is_understood(tmp_path: Path) -> None:
@@ -72,8 +71,8 @@ def test_the_example_of_omniopt2_is_understood(tmp_path: Path) -> None:
     assert (spec.executor, spec.num_parallel_jobs, spec.max_eval) == ("slurm", 2, 4)
     assert (spec.resources.partition, spec.resources.memory_mb) == ("alpha", 4096)
     assert (spec.worker_timeout_seconds, spec.time_limit_seconds) == (300, 3600)
-    assert asked.follow
-    assert asked.show_generate_time_table
+    assert asked.options.follow
+    assert asked.options.show_generate_time_table
 
 
 def test_each_service_that_does_not_exist_says_what_happens_instead(tmp_path: Path) -> None:
@@ -194,9 +193,9 @@ def test_slurm_is_not_asked_where_everything_is_to_run_here(tmp_path: Path) -> N
     def never() -> bool:
         raise AssertionError("asked for Slurm")
 
-    namespace = parse_run(shlex.split(BASE + "--force_local_execution"))
+    sources = read_sources(shlex.split(BASE + "--force_local_execution"), {}, tmp_path)
 
-    assert read_request(namespace, {}, tmp_path, has_slurm=never).spec.executor == "local"
+    assert read_request(sources, tmp_path, has_slurm=never).spec.executor == "local"
 
 
 URL = "postgresql://user:secret@127.0.0.1/name"

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli import snapshots
-from orchestrator.cli.options import parse_run
 from orchestrator.cli.requests import read_request
+from orchestrator.cli.sources import read_sources
 from orchestrator.errors import UsageError
 from orchestrator.spec.experiment import ExperimentSpec
 from tests.main_job.runs import Place
@@ -28,8 +28,8 @@ def work(tmp_path: Path) -> Path:
 
 
 def read(work: Path, *words: str) -> ExperimentSpec:
-    given = parse_run([*BASE, *SPACE, *words])
-    return read_request(given, {}, work, has_slurm=lambda: False).spec
+    sources = read_sources([*BASE, *SPACE, *words], {}, work)
+    return read_request(sources, work, has_slurm=lambda: False).spec
 
 
 def test_paths_are_kept_absolute_through_real_folders_and_none_within_another(work: Path) -> None:
