@@ -153,6 +153,7 @@ def _log_resume(connection: Transaction, run: Run, *, epoch: int, old: Lease | N
         "head": epoch,
         "host": holder.host,
         "pid": holder.pid,
+        "automatic": run.is_automatic,
         "taken_over": _predecessor(old),
         "changes": {name: {"before": b, "now": n} for name, (b, n) in changed.items()},
         "spec_version": experiments.last_version(connection, run.stored.id),

@@ -24,9 +24,13 @@ from orchestrator.cluster.base import (
     KnownJob,
     Limits,
     Order,
+    Quota,
     Survey,
     refused_by_files,
 )
+from orchestrator.cluster.commands import CallBudget
+from orchestrator.cluster.preparing import setup_lines
+from orchestrator.spec.site import Site
 from worker.local_job import local_job_id
 
 # A worker that was told to end and lives on after this time is killed with its program: longer than
@@ -40,9 +44,11 @@ class LocalCluster:
     """Runs each task as a process in a session of its own; it outlives the head."""
 
     name = "local"
+    budget: CallBudget | None = None
 
-    def __init__(self, *, entry: Path) -> None:
+    def __init__(self, *, entry: Path, site: Site = Site()) -> None:  # noqa: B008 - never changed
         self.entry = entry
+        self._site = site
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._ended: dict[str, int] = {}
         self._told: dict[str, float] = {}
@@ -78,11 +84,23 @@ class LocalCluster:
 
     def _command(self, order: Order, index: int) -> list[str]:
         entry = [sys.executable, "-I", "-S", "-X", "utf8", str(self.entry)]
-        return [*entry, str(order.run_dir), order.token, str(index)]
+        worker = [*entry, str(order.run_dir), order.token, str(index)]
+        lines = setup_lines(self._site)
+        if not lines:
+            return worker
+        # The worker takes the place of bash: it is the process that was started, and found again.
+        return ["bash", "-c", "\n".join([*lines, 'exec "$@"']), "headway-setup", *worker]
 
     def amend(self, job_ids: Iterable[str], *, exclude: Collection[str]) -> Amendment:
         del exclude
         return Amendment(left_alone=frozenset(job_ids))  # a process that is started runs at once
+
+    def throttle(self, arrays: Iterable[str], *, most: int) -> Amendment:
+        del most
+        return Amendment(left_alone=frozenset(arrays))
+
+    def quota(self) -> Quota:
+        return Quota()
 
     def limits(self, partition: str | None) -> Limits:
         del partition

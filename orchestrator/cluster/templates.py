@@ -8,6 +8,8 @@ start, its sbatch has no time limit, and it takes any "job 123" in a banner for 
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,9 @@ from submitit import SlurmExecutor
 
 from orchestrator.cluster.base import Order
 from orchestrator.cluster.parsing import job_id_of
+from orchestrator.cluster.preparing import setup_lines
+from orchestrator.cluster.surroundings import of_another_job
+from orchestrator.spec.site import Site
 
 # Slurm sends the warning this many seconds before the time limit; the worker then stops the program
 # and reports. Slurm may be up to 60 s off (sbatch(1), --signal).
@@ -26,6 +31,7 @@ _OF_THE_HEAD = (
     "SLURM_RESTART_COUNT SLURM_ARRAY_JOB_ID SLURM_ARRAY_TASK_ID SLURM_ARRAY_TASK_COUNT "
     "SLURM_MEM_PER_NODE SLURM_MEM_PER_CPU SLURM_MEM_PER_GPU"
 )
+_OPTION = re.compile(r"#SBATCH --([a-z-]+)")
 
 
 class NotUnderstoodError(Exception):
@@ -54,9 +60,10 @@ class TokenExecutor(SlurmExecutor):  # type: ignore[misc]
 
     job_class = _AcceptedJob
 
-    def __init__(self, folder: Path, *, limit_seconds: float) -> None:
+    def __init__(self, folder: Path, *, limit_seconds: float, site: Site) -> None:
         super().__init__(folder)
         self.limit_seconds = limit_seconds
+        self.site = site
 
     def submit_entry(self, command: str, parameters: dict[str, Any], *, size: int) -> str:
         """Write the script, call sbatch, and return the job id."""
@@ -77,12 +84,16 @@ class TokenExecutor(SlurmExecutor):  # type: ignore[misc]
             self.parameters["array_parallelism"] = size
 
     def _make_submission_file_text(self, command: str, uid: str) -> str:
-        """Leave the time limit to the partition where none was asked for; submitit says 5 min."""
+        """Leave out what this site refuses, whoever put it there.
+
+        The time limit is left to the partition where none was asked for: submitit says 5 min.
+        """
         text = str(super()._make_submission_file_text(command, uid))
-        if "time" in self.parameters:
-            return text
-        lines = text.splitlines(keepends=True)
-        return "".join(line for line in lines if not line.startswith("#SBATCH --time="))
+        omitted = {*self.site.omit, *([] if "time" in self.parameters else ["time"])}
+        # What looks like an option in a line of the setup is no concern of sbatch.
+        options, blank, rest = text.partition("\n\n# setup\n")
+        kept = [line for line in options.splitlines(keepends=True) if not _is_of(line, omitted)]
+        return "".join(kept).rstrip("\n") + blank + rest if blank else "".join(kept)
 
     def _make_submission_command(self, submission_file_path: Path) -> list[str]:
         """Call sbatch with a time limit, its errors on standard output.
@@ -91,7 +102,8 @@ class TokenExecutor(SlurmExecutor):  # type: ignore[misc]
         environment on: what is true of a head in a job is not to be told to its trials.
         """
         limit = f"timeout --kill-after=5 {self.limit_seconds:g}"
-        script = f'unset {_OF_THE_HEAD}; exec {limit} sbatch --parsable "$0" 2>&1'
+        where = f" --clusters={self.site.cluster}" if self.site.cluster else ""
+        script = f'unset {_of_the_head()}; exec {limit} sbatch{where} --parsable "$0" 2>&1'
         return ["/bin/sh", "-c", script, str(submission_file_path)]
 
     @staticmethod
@@ -108,8 +120,22 @@ class TokenExecutor(SlurmExecutor):  # type: ignore[misc]
         return 2
 
 
-def parameters_of(order: Order) -> dict[str, Any]:
-    """Return an order's resources as submitit's parameters."""
+def _is_of(line: str, names: set[str]) -> bool:
+    """Whether a line of a script is one of these options of sbatch."""
+    match = _OPTION.match(line)
+    return match is not None and match[1] in names
+
+
+def _of_the_head() -> str:
+    """Return the names of variables that are about the head's own job, and not about trials."""
+    known = set(_OF_THE_HEAD.split())
+    if "SLURM_JOB_ID" in os.environ:
+        known |= {name for name in os.environ if of_another_job(name) and name.isidentifier()}
+    return " ".join(sorted(known))
+
+
+def parameters_of(order: Order, site: Site = Site()) -> dict[str, Any]:  # noqa: B008 - never changed
+    """Return an order's resources as submitit's parameters, in the way that a site wants."""
     wanted = order.resources
     pattern = order.log_pattern.format(index="%a" if order.size > 1 else "0")
     additional: dict[str, Any] = {
@@ -123,22 +149,32 @@ def parameters_of(order: Order) -> dict[str, Any]:
         additional["nodelist"] = order.only_on
     if wanted.reservation:
         additional["reservation"] = wanted.reservation
+    gres = [wanted.gres] if wanted.gres else []
+    if wanted.gpus:
+        option, text = site.gpu_words(wanted.gpus, wanted.nodes)
+        if option == "gres":
+            gres.append(text)
+        else:
+            additional[option] = text
+        if option == "gpus-per-task":
+            additional["ntasks"] = wanted.nodes  # sbatch refuses it otherwise (tried: 22.05.8)
     parameters: dict[str, Any] = {
         "job_name": order.name,
         "partition": wanted.partition,
         "nodes": wanted.nodes,
         "cpus_per_task": wanted.cpus,
         "mem": None if wanted.memory_mb is None else f"{wanted.memory_mb}M",
-        "gpus_per_node": wanted.gpus or None,
         "account": wanted.account,
         "qos": wanted.qos,
         "constraint": wanted.constraint,
-        "gres": wanted.gres,
+        "gres": ",".join(gres) or None,
         "exclude": ",".join(wanted.exclude) or None,
         "stderr_to_stdout": True,
         "use_srun": False,
+        "setup": setup_lines(site) or None,
         "additional_parameters": additional,
     }
+    additional |= {name: value or True for name, value in site.sbatch.items()}
     if wanted.minutes is not None:
         parameters["time"] = wanted.minutes
     # submitit sends a wckey of its own by default, which strict sites refuse.

@@ -12,6 +12,7 @@ from orchestrator.spec.limits import LARGEST_SEED, LONGEST_NAME
 from orchestrator.spec.objectives import Objective
 from orchestrator.spec.resources import Resources
 from orchestrator.spec.rules import Rule
+from orchestrator.spec.site import Site
 from orchestrator.spec.space import Space
 from orchestrator.spec.strategy import Strategy
 
@@ -42,6 +43,7 @@ class Timing(Frozen):
         poll_max_seconds: Longest one.
         exclusion_seconds: How long a defective host is kept out before one trial tries it again.
         preflight_seconds: Time limit of each look at a host before a trial, --preflight too.
+        never_seconds: For how long Slurm has to say that a job can never start until it is believed.
     """
 
     lease_renew_seconds: float = Field(default=5, gt=0)
@@ -61,6 +63,7 @@ class Timing(Frozen):
     poll_max_seconds: float = Field(default=60, gt=0)
     exclusion_seconds: float = Field(default=6 * 3600, gt=0)
     preflight_seconds: float = Field(default=60, gt=0)
+    never_seconds: float = Field(default=20, ge=0)
 
     @model_validator(mode="after")
     def _fit_together(self) -> Self:
@@ -100,6 +103,7 @@ class ExperimentSpec(Frozen):
         objectives: At least one.
         strategy: Which generator proposes what.
         resources: What each trial asks of the scheduler.
+        site: What this cluster asks of every job.
         executor: Slurm, or processes on this machine.
         num_parallel_jobs: How many trials run at once at most.
         max_eval: How many trials in all, failed ones too.
@@ -129,6 +133,7 @@ class ExperimentSpec(Frozen):
     objectives: tuple[Objective, ...] = Field(min_length=1)
     strategy: Strategy
     resources: Resources = Resources()
+    site: Site = Site()
     executor: Executor
     num_parallel_jobs: int = Field(ge=1)
     max_eval: int = Field(ge=1)
@@ -183,9 +188,9 @@ def check_experiment_name(name: str) -> None:
     Raises:
         ValueError: It cannot; the text says what is allowed.
     """
-    allowed = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name)
+    allowed = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name)
     if not allowed or len(name) > LONGEST_NAME:
         raise ValueError(
-            f"{name!r} is not a name: letters, digits, _ . and - only, a letter or digit first, "
+            f"{name!r} is not a name: letters, digits, _ . and - only, no . or - first, "
             f"at most {LONGEST_NAME} characters"
         )
