@@ -187,6 +187,7 @@ class EventKind(StrEnum):
     EXCLUDED = "excluded"  # a host is kept out: by whom, why, until when, on what evidence
     INCLUDED = "included"  # a host is let in again: by whom or by what
     STEERED = "steered"  # jobs that wait avoid other hosts now, or one was taken from its host
+    TUNED = "tuned"  # a person changed the goal or the slots of a search that runs
     STOP = "stop"  # a person, a signal, the clock or the failure limit asked for the end
     EXIT = "exit"  # the head ended, and how
 

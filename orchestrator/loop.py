@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import select
-import signal
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from types import FrameType
+from typing import Any
 
 import tenacity
 
 from db.errors import DatabaseUnavailable
-from db.sql import events
+from db.sql import events, experiments
 from db.sql.store import Store
 from db.sql.wakeup import Bell
-from db.states import EventKind
+from db.states import EventKind, ExperimentStatus
+from orchestrator.cluster.base import Cluster
 from orchestrator.generators.process import GeneratorProcess
 from orchestrator.lease import Renewal
+from orchestrator.reports.vitals import as_json
 from orchestrator.spec.experiment import ExperimentSpec
+from orchestrator.steps.alarm import Alarm
 from orchestrator.steps.cancelling import Canceller
+from orchestrator.steps.commands import Requests
+from orchestrator.steps.goal import Goal
 from orchestrator.steps.hosts import Hosts
 from orchestrator.steps.ledger import Ledger
 from orchestrator.steps.mailbox import Mailbox
+from orchestrator.steps.never import NEVER as NEVER_WORD
+from orchestrator.steps.never import Never
 from orchestrator.steps.notes import Note
 from orchestrator.steps.observe import Observer
 from orchestrator.steps.propose import Proposer
@@ -33,12 +36,17 @@ from orchestrator.steps.settle import Settler
 from orchestrator.steps.space import Space
 from orchestrator.steps.steering import Steerer
 from orchestrator.steps.submit import Submitter
+from orchestrator.steps.throttle import Throttle
 from orchestrator.steps.tolerance import FAILURES as FAILURES_WORD
 from orchestrator.steps.tolerance import Tolerance
+from orchestrator.steps.vitals import Checkup
 from orchestrator.steps.withdrawing import cancel_all, withdraw_pending
 
-# Files and SQLite have nothing to wait on: looked at so often, which costs 0.3 % of a core.
+# Files and SQLite have nothing to wait on: looked at so often, which costs 0.5 % of a core.
 GLANCE_SECONDS = 0.02
+# Where nothing has come for a while, nobody notices that a look comes a little later.
+CALM_GLANCE_SECONDS = 0.08
+CALM_SHARE = 0.02
 # Whatever was missed (a notification, a file with an old time stamp) is found after this.
 LOOK_SECONDS = 1.0
 TICK_SECONDS = 0.5
@@ -57,62 +65,7 @@ class Ending(StrEnum):
     LEFT = "LEFT"  # asked to go (SIGTERM); running jobs go on and wait for a resume
     TIME = "TIME"  # the time for the whole search is over
     FAILURES = FAILURES_WORD  # more failed than is allowed, or all over the place
-
-
-class Alarm:
-    """Wakes the loop from threads and signal handlers; collects what a person asked for.
-
-    Attributes:
-        interrupts: How often Ctrl-C was pressed.
-        is_leaving: Whether SIGTERM came.
-    """
-
-    def __init__(self) -> None:
-        self._read, self._write = os.pipe()
-        for descriptor in (self._read, self._write):
-            os.set_blocking(descriptor, False)
-        self.interrupts = 0
-        self.is_leaving = False
-
-    def fileno(self) -> int:
-        """Return the descriptor that gets readable when the alarm rings."""
-        return self._read
-
-    def ring(self) -> None:
-        """Wake the loop; safe in any thread and in signal handlers."""
-        # A full pipe wakes it as well.
-        with contextlib.suppress(BlockingIOError):
-            os.write(self._write, b"!")
-
-    def silence(self) -> None:
-        """Forget rings that were heard."""
-        with contextlib.suppress(BlockingIOError):
-            while os.read(self._read, 4096):
-                pass
-
-    @contextlib.contextmanager
-    def on_signals(self) -> Iterator[None]:
-        """Take Ctrl-C and SIGTERM while the block runs; a lost terminal does not end the head."""
-        old = {
-            signal.SIGINT: signal.signal(signal.SIGINT, self._interrupt),
-            signal.SIGTERM: signal.signal(signal.SIGTERM, self._leave),
-            signal.SIGHUP: signal.signal(signal.SIGHUP, signal.SIG_IGN),
-        }
-        try:
-            yield
-        finally:
-            for number, handler in old.items():
-                signal.signal(number, handler)
-
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
-        self.interrupts += 1
-        self.ring()
-
-    def _leave(self, number: int, frame: FrameType | None) -> None:
-        del number, frame
-        self.is_leaving = True
-        self.ring()
+    NEVER = NEVER_WORD  # the scheduler will never start its jobs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +74,9 @@ class Parts:
 
     store: Store
     spec: ExperimentSpec
+    goal: Goal
     ledger: Ledger
+    cluster: Cluster
     mailbox: Mailbox
     bell: Bell
     generators: tuple[GeneratorProcess, ...]
@@ -132,10 +87,14 @@ class Parts:
     submitter: Submitter
     hosts: Hosts
     steerer: Steerer
+    throttle: Throttle
+    requests: Requests
+    never: Never
     tolerance: Tolerance
     space: Space
     alarm: Alarm
     canceller: Canceller
+    checkup: Checkup
     note: Note
 
 
@@ -143,17 +102,26 @@ class Loop:
     """Runs ticks until the experiment is done or somebody wants it to end.
 
     Attributes:
-        complaint: Which failures ended the search, in words; None: none did.
+        complaint: Which failures ended the search, or why no trial can start, in words; None:
+            it ended otherwise.
     """
 
     def __init__(self, parts: Parts, *, deadline: float | None) -> None:
         self._parts = parts
         self._deadline = deadline
         self._stopping: Ending | None = None
+        self._why_stopping: str | None = None
         self._give_up_at: float | None = None
         self._next_look = 0.0
+        self._last_news = 0.0
+        self._writes = 0
         self._logged: Ending | None = None
         self.complaint: str | None = None
+
+    @property
+    def remedy(self) -> str:
+        """What one can do if no trial can start, a sentence."""
+        return self._parts.never.remedy
 
     def run(self) -> Ending:
         """Run to an end; the ledger then says where everything stands."""
@@ -170,56 +138,97 @@ class Loop:
 
     def _tick(self, *, look: bool) -> Ending | None:
         """Do the four steps once; return an ending if it is reached."""
-        parts, ledger = self._parts, self._parts.ledger
-        parts.renewal.renew()
+        parts = self._parts
+        parts.renewal.renew(self._tell)
         news = parts.observer.gather()
         parts.settler.settle(news, look=look)
+        parts.requests.take()
         parts.hosts.decide()
+        parts.never.look(news.poll)
         self._listen()
         self._log_stop()
         is_ending = self._stopping is not None or parts.alarm.is_leaving
         if not is_ending:
             parts.steerer.steer(news.poll)
+            parts.throttle.follow(news.poll)
             parts.proposer.propose(parts.submitter.free_slots())
-        has_room = parts.space.has_room()
+        is_needed = bool(parts.ledger.waiting) and parts.submitter.free_slots() > 0
+        has_room = parts.space.has_room(is_needed=is_needed)
         if not has_room:
             parts.settler.lose_touch()  # heartbeats find no room either
         parts.submitter.submit(news.poll, accept_new=has_room and not is_ending)
-        if any(s.attempt_ids for s in ledger.submissions.values() if not s.is_in_flight):
-            parts.observer.poll_soon()
+        self._look_in_time()
         return self._ending()
+
+    def _look_in_time(self) -> None:
+        """Let the scheduler be asked sooner if somebody waits for its word."""
+        parts = self._parts
+        open_ones = parts.ledger.submissions.values()
+        is_unclear = any(s.attempt_ids for s in open_ones if not s.is_in_flight)
+        if parts.throttle.is_due or parts.submitter.needs_look or is_unclear:
+            parts.observer.poll_soon()
+        elif parts.submitter.awaits_room:
+            parts.observer.look_often()
+
+    @property
+    def asked_by(self) -> str | None:
+        """Who asked for the end by a command; None: nobody, or otherwise."""
+        stop = self._parts.requests.stop
+        return None if stop is None else stop.by
+
+    def _tell(self) -> dict[str, Any]:
+        """Return what this head tells of itself."""
+        return as_json(self._parts.checkup.take(stopping=self._why_stopping))
 
     # Stopping
 
     def _listen(self) -> None:
         """Act on what a person, the clock or the failure limit asked for."""
-        parts = self._parts
-        if parts.alarm.interrupts > 1:
+        parts, wish = self._parts, self._parts.requests.stop
+        if parts.alarm.interrupts > 1 or (wish is not None and wish.now):
             self._cancel_all()
         elif self._stopping is not None:
             self._withdraw_pending()
         elif parts.alarm.interrupts:
             self._stop(Ending.STOPPED, "stopping: no new trials, running ones finish")
+        elif wish is not None:
+            text = f"stopping, as {wish.by} asked: no new trials, running ones finish"
+            self._stop(Ending.STOPPED, text)
         elif self._deadline is not None and time.monotonic() >= self._deadline:
             self._stop(Ending.TIME, "the time for the search is over: no new trials")
         elif (complaint := parts.tolerance.complaint()) is not None:
             self.complaint = complaint
             self._stop(Ending.FAILURES, f"no new trials: {complaint}")
+        elif parts.never.complaint is not None:
+            self.complaint = parts.never.complaint
+            self._stop(Ending.NEVER, f"no new trials: {self.complaint}")
 
     def _log_stop(self) -> None:
         """Write down that the end was asked for; a database that was away hears it later."""
         asked = self._stopping or (Ending.LEFT if self._parts.alarm.is_leaving else None)
-        if asked in {None, self._logged}:
-            return
+        if asked not in {None, self._logged}:
+            self._write_stop(asked)
+            self._logged = asked
+        if self._stopping is not None:
+            self._parts.requests.stop_is_noted()
+
+    def _write_stop(self, asked: Ending | None) -> None:
         store = self._parts.store
+        payload = {"how": asked, "reason": self.complaint, "by": self.asked_by}
         with store.write() as connection:
-            payload = {"how": asked, "reason": self.complaint}
             row = events.row(store.experiment_id, EventKind.STOP, payload)
             events.append(connection, [row])
-        self._logged = asked
+            if self._stopping is not None:
+                experiments.set_status(
+                    connection,
+                    store.experiment_id,
+                    ExperimentStatus.STOPPING,
+                    expected=(ExperimentStatus.RUNNING,),
+                    reason=self.complaint or self._why_stopping,
+                )
 
     def _stop(self, ending: Ending, text: str) -> None:
-        self._stopping = ending
+        self._stopping, self._why_stopping = ending, text
         self._parts.note(text, level="warning")
         self._withdraw_pending()
 
@@ -230,9 +239,9 @@ class Loop:
     def _cancel_all(self) -> None:
         """Cancel everything that runs, with one call for all."""
         if self._give_up_at is None:
-            self._stopping = Ending.CANCELLED
+            self._stopping, self._why_stopping = Ending.CANCELLED, "cancelling the running trials"
             self._give_up_at = time.monotonic() + CANCEL_SECONDS
-            self._parts.note("cancelling the running trials", level="warning")
+            self._parts.note(self._why_stopping, level="warning")
         self._end_jobs(cancel_all(self._parts.ledger), pending_only=False)
 
     def _end_jobs(self, jobs: list[str], *, pending_only: bool) -> None:
@@ -250,7 +259,7 @@ class Loop:
             return None
         if self._stopping is not None:
             return self._stopping
-        is_done = not ledger.trials and ledger.created >= parts.spec.max_eval
+        is_done = not ledger.trials and ledger.created >= parts.goal.max_eval
         return Ending.DONE if is_done else None
 
     # Waiting
@@ -268,16 +277,30 @@ class Loop:
             watched.append(listened)
         while True:
             left = max(0.0, end - time.monotonic())
-            glance = min(left, GLANCE_SECONDS) if is_glancing else left
+            glance = min(left, self._glance_seconds()) if is_glancing else left
             ready, _, _ = select.select(watched, [], [], glance)
-            parts.alarm.silence()
+            if parts.alarm.fileno() in ready:
+                parts.alarm.silence()
             rang = parts.bell.rang()
-            if rang or ready or time.monotonic() >= end or parts.mailbox.is_changed():
+            is_changed = parts.mailbox.is_changed()
+            self._measure_calm(rang=rang, is_changed=is_changed)
+            if rang or ready or is_changed or time.monotonic() >= end:
                 break
         if time.monotonic() >= self._next_look:
             self._next_look = time.monotonic() + LOOK_SECONDS
             return True
         return rang
+
+    def _measure_calm(self, *, rang: bool, is_changed: bool) -> None:
+        """Remember when somebody else last wrote; SQLite's bell rings for this head's writes, too."""
+        before, self._writes = self._writes, self._parts.store.writes
+        if is_changed or (rang and before == self._writes):
+            self._last_news = time.monotonic()
+
+    def _glance_seconds(self) -> float:
+        """How long not to look at files and SQLite, the longer the less happens there."""
+        calm = time.monotonic() - self._last_news
+        return min(max(GLANCE_SECONDS, CALM_SHARE * calm), CALM_GLANCE_SECONDS)
 
     @property
     def _reads_spool(self) -> bool:

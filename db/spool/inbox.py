@@ -61,7 +61,8 @@ def read_reports(spool: str, *, skip: Container[str] = frozenset()) -> Inbox:
             found.is_all = False
             break
         try:
-            message, size = _read(path)
+            content, size = read_json(path)
+            message = read_message(content)
         except BadMessageError as error:
             found.faults[path] = str(error)
         except OSError:
@@ -73,8 +74,13 @@ def read_reports(spool: str, *, skip: Container[str] = frozenset()) -> Inbox:
     return found
 
 
-def _read(path: str) -> tuple[ReportMessage, int]:
-    """Return a file's message, and the size of the file in bytes."""
+def read_json(path: str) -> tuple[object, int]:
+    """Return what a file of this user holds, and its size in bytes; whoever wrote it is not trusted.
+
+    Raises:
+        BadMessageError: It can never be read; the text says why.
+        OSError: It cannot be read now, or is gone.
+    """
     fault = _find_fault(os.lstat(path))
     if fault:
         raise BadMessageError(fault)
@@ -94,7 +100,7 @@ def _read(path: str) -> tuple[ReportMessage, int]:
             raise BadMessageError(fault)
         data = file.read(MAX_BYTES)
     try:
-        return read_message(loads(data.decode())), len(data)
+        return loads(data.decode()), len(data)
     except (ValueError, RecursionError) as error:
         raise BadMessageError(f"it is not JSON: {error}") from error
 

@@ -3,46 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
-import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import worker
 from db.errors import DatabaseError
+from db.person import user_name
 from db.sql import events, experiments, generations, snapshots, trials
 from db.sql.engine import translated
 from db.sql.store import Store, Transaction
-from db.sql.wakeup import Bell, make_bell
 from db.states import EventKind, ExperimentStatus, SnapshotReason, TrialStatus
+from orchestrator.app.assembling import Pieces, put_together
 from orchestrator.app.generating import Generators
 from orchestrator.app.owning import own, renew_documents
 from orchestrator.app.runs import Run
 from orchestrator.cluster.base import Cluster
 from orchestrator.errors import HeadwayError, UsageError
 from orchestrator.generators.strategy import node_for
-from orchestrator.lease import HeadLock, Renewal
-from orchestrator.loop import Alarm, Ending, Loop, Parts
+from orchestrator.loop import Ending, Loop
 from orchestrator.spec.experiment import ExperimentSpec
-from orchestrator.steps.cancelling import Canceller
+from orchestrator.steps.alarm import Alarm
 from orchestrator.steps.code import record
-from orchestrator.steps.hosts import Hosts
+from orchestrator.steps.commands import Stop, waiting_requests
 from orchestrator.steps.ledger import Ledger
 from orchestrator.steps.mailbox import Mailbox
+from orchestrator.steps.never import NeverStartsError
 from orchestrator.steps.notes import Note
-from orchestrator.steps.observe import Observer
-from orchestrator.steps.propose import Proposer
-from orchestrator.steps.settle import Settler
-from orchestrator.steps.space import Space
-from orchestrator.steps.steering import Steerer
-from orchestrator.steps.submit import Submitter
-from orchestrator.steps.tolerance import Tolerance
 
 ENTRY = Path(worker.__file__).with_name("entry.py")
-# Submitting, asking the scheduler for jobs and for hosts, amending and cancelling may each take
-# their time at once.
-THREADS = 5
 _ENDS = {
     Ending.DONE: (ExperimentStatus.FINISHED, None),
     Ending.STOPPED: (ExperimentStatus.INTERRUPTED, "stopped by Ctrl-C"),
@@ -50,6 +38,7 @@ _ENDS = {
     Ending.LEFT: (ExperimentStatus.INTERRUPTED, "the head was ended; running jobs go on"),
     Ending.TIME: (ExperimentStatus.INTERRUPTED, "the time for the search was over"),
     Ending.FAILURES: (ExperimentStatus.FAILED, None),  # the loop says why
+    Ending.NEVER: (ExperimentStatus.FAILED, None),  # so it does here
 }
 
 
@@ -58,33 +47,49 @@ def make_cluster(spec: ExperimentSpec, *, is_new: bool = True) -> Cluster:
 
     Args:
         spec: What was asked for.
-        is_new: Whether it has not begun. A host that it was to avoid may be gone later; it is left
-            out of the lists of its jobs then.
+        is_new: Whether it has not begun. What has begun may have trials that run, whatever the
+            site allows by now; and a host that it was to avoid may be gone: it is left out of the
+            lists of its jobs then.
 
     Raises:
-        UsageError: The partition does not exist, a host that is to be avoided does not, or none is
-            left.
+        UsageError: The partition does not exist, a host that is to be avoided does not, none is
+            left, or what is asked for is nowhere to be had.
         ClusterError: Slurm does not answer.
     """
     if spec.executor == "local":
         from orchestrator.cluster.local import LocalCluster
 
-        return LocalCluster(entry=ENTRY)
+        return LocalCluster(entry=ENTRY, site=spec.site)
+    from orchestrator.app.prechecks import refuse_impossible
+    from orchestrator.cluster.commands import Commands
     from orchestrator.cluster.slurm import SlurmCluster, check_exclude, check_partition
 
     cluster = SlurmCluster(
         entry=ENTRY,
         timing=spec.timing,
-        user=getpass.getuser(),
+        user=user_name(),
         reservation=spec.resources.reservation,
+        account=spec.resources.account,
+        qos=spec.resources.qos,
+        site=spec.site,
     )
     check_partition(spec.resources.partition, cluster.partitions())
-    if is_new and spec.resources.exclude:
-        check_exclude(spec.resources.exclude, cluster.limits(spec.resources.partition))
+    if is_new:
+        limits = cluster.limits(spec.resources.partition)
+        check_exclude(spec.resources.exclude, limits)
+        commands = Commands(cluster.budget, cluster=spec.site.cluster)
+        refuse_impossible(spec, limits, commands=commands, user=cluster.user)
     return cluster
 
 
-def run_head(run: Run, cluster: Cluster, generators: Generators, *, note: Note) -> Ending:
+def run_head(
+    run: Run,
+    cluster: Cluster,
+    generators: Generators,
+    *,
+    note: Note,
+    stop: Stop | None = None,
+) -> Ending:
     """Own an experiment until it ends; the database then says how it ended.
 
     Args:
@@ -92,6 +97,7 @@ def run_head(run: Run, cluster: Cluster, generators: Generators, *, note: Note) 
         cluster: What runs its trials.
         generators: Its generator processes; closed at the end.
         note: Takes what happens, for the log and the terminal.
+        stop: An end that is wanted from the beginning: what runs is adopted, and nothing new begins.
 
     Raises:
         HeadAliveError: Another head owns it; nothing was changed.
@@ -105,8 +111,10 @@ def run_head(run: Run, cluster: Cluster, generators: Generators, *, note: Note) 
     alarm = Alarm()
     with alarm.on_signals(), contextlib.ExitStack() as stack:
         stack.callback(generators.close)
+        # Whoever asked an earlier head is asked again, unless nobody but a machine resumes.
+        too_late = frozenset() if run.is_automatic else waiting_requests(run.run_dir)
         store, lock = own(run, stack)
-        pieces = _Pieces(
+        pieces = Pieces(
             run=run,
             store=store,
             lock=lock,
@@ -115,13 +123,15 @@ def run_head(run: Run, cluster: Cluster, generators: Generators, *, note: Note) 
             note=note,
             alarm=alarm,
             mailbox=mailbox,
+            stop=stop,
+            too_late=too_late,
         )
         ledger = None
         try:
             renew_documents(run)
             record(store, run.run_dir, note=note)
             generators.enter(run.run_dir)
-            loop, ledger = _put_together(pieces, stack)
+            loop, ledger = put_together(pieces, stack)
             ending = loop.run()
         except HeadwayError as error:
             # What keeps it from ending well may be the database itself.
@@ -135,10 +145,29 @@ def run_head(run: Run, cluster: Cluster, generators: Generators, *, note: Note) 
             with contextlib.suppress(DatabaseError):
                 _end(store, run.spec, _Exit("BUG", ExperimentStatus.INTERRUPTED, reason))
             raise
-        status, why = _ENDS[ending]
-        why = loop.complaint if ending is Ending.FAILURES else why
-        _end(store, run.spec, _Exit(ending, status, why), ledger)
+        _end(store, run.spec, _ended_by(ending, loop), ledger)
+        if ending is Ending.NEVER:
+            hint = f"{loop.remedy} When the site has changed, `headway resume` goes on."
+            raise NeverStartsError(f"{loop.complaint}.", hint)
         return ending
+
+
+def end_without_head(run: Run, *, by: str) -> None:
+    """Write down that a person has ended an experiment whose head is dead; jobs stay as they are.
+
+    Args:
+        run: What is to end.
+        by: Who wants it: user@host.
+
+    Raises:
+        HeadAliveError: A head has taken it meanwhile; nothing was changed.
+    """
+    with contextlib.ExitStack() as stack:
+        store, _ = own(run, stack)
+        ledger = Ledger(run.spec.name, nodes=len(run.spec.strategy.nodes))
+        ledger.load(store, in_flight=set())
+        reason = f"stopped by {by}, when no head was alive"
+        _end(store, run.spec, _Exit(Ending.STOPPED, ExperimentStatus.STOPPED, reason), ledger)
 
 
 def count_trials(run: Run) -> dict[TrialStatus, int]:
@@ -154,6 +183,18 @@ class _Exit:
     how: str
     status: ExperimentStatus
     reason: str | None
+
+
+def _ended_by(ending: Ending, loop: Loop) -> _Exit:
+    """Return what the end of a loop means for the experiment."""
+    status, why = _ENDS[ending]
+    by = loop.asked_by
+    if by is not None and ending in {Ending.STOPPED, Ending.CANCELLED}:
+        return _Exit(ending, ExperimentStatus.STOPPED, f"{ending.lower()} by {by}")
+    if by is not None and ending is Ending.LEFT:
+        # It has not come to its end: a head that goes on by itself has to know.
+        return _Exit(ending, ExperimentStatus.STOPPING, f"stopping, as {by} asked; {why}")
+    return _Exit(ending, status, why or loop.complaint)
 
 
 def _stopped_by(error: HeadwayError) -> _Exit:
@@ -199,128 +240,4 @@ def _keep_snapshot(connection: Transaction, store: Store, spec: ExperimentSpec) 
         reason=SnapshotReason.HEAD_END,
         node=node,
         generator=spec.strategy.nodes[node].generator,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Pieces:
-    """What a head is made of."""
-
-    run: Run
-    store: Store
-    lock: HeadLock
-    cluster: Cluster
-    generators: Generators
-    note: Note
-    alarm: Alarm
-    mailbox: Mailbox
-
-
-def _put_together(pieces: _Pieces, stack: contextlib.ExitStack) -> tuple[Loop, Ledger]:
-    run, spec = pieces.run, pieces.run.spec
-    threads = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="cluster")
-    stack.callback(threads.shutdown, wait=False, cancel_futures=True)
-    bell = make_bell(run.engine)
-    stack.callback(bell.close)
-    ledger = Ledger(spec.name, nodes=len(spec.strategy.nodes))
-    ledger.load(pieces.store, in_flight=set())
-    canceller = Canceller(
-        ledger=ledger,
-        cluster=pieces.cluster,
-        threads=threads,
-        wake=pieces.alarm.ring,
-        note=pieces.note,
-    )
-    stack.callback(canceller.finish)
-    parts = _make_parts(pieces, ledger=ledger, threads=threads, bell=bell, canceller=canceller)
-    parts.hosts.begin()
-    parts.submitter.adopt()
-    parts.proposer.catch_up()
-    limit = spec.time_limit_seconds
-    return Loop(parts, deadline=None if limit is None else time.monotonic() + limit), ledger
-
-
-def _make_parts(
-    pieces: _Pieces,
-    *,
-    ledger: Ledger,
-    threads: ThreadPoolExecutor,
-    bell: Bell,
-    canceller: Canceller,
-) -> Parts:
-    run, store, cluster, mailbox = pieces.run, pieces.store, pieces.cluster, pieces.mailbox
-    note, alarm, spec = pieces.note, pieces.alarm, run.spec
-    model, fallback = pieces.generators.model, pieces.generators.fallback
-    hosts = Hosts(
-        store=store,
-        spec=spec,
-        cluster=cluster,
-        ledger=ledger,
-        canceller=canceller,
-        threads=threads,
-        wake=alarm.ring,
-        note=note,
-    )
-    proposer = Proposer(
-        store=store, ledger=ledger, spec=spec, model=model, fallback=fallback, note=note
-    )
-    return Parts(
-        store=store,
-        spec=spec,
-        ledger=ledger,
-        mailbox=mailbox,
-        bell=bell,
-        generators=(model, fallback),
-        renewal=Renewal(store, spec.timing, lock=pieces.lock),
-        observer=Observer(
-            ledger=ledger,
-            cluster=cluster,
-            mailbox=mailbox,
-            timing=spec.timing,
-            threads=threads,
-            wake=alarm.ring,
-            unwanted=lambda: canceller.jobs,
-        ),
-        settler=Settler(
-            store=store,
-            ledger=ledger,
-            spec=spec,
-            objective_ids=run.stored.objective_ids,
-            mailbox=mailbox,
-            cancel=canceller.cancel,
-            hosts=hosts,
-            spare=canceller.spare,
-            note=note,
-            measure=proposer.pace.measure_trial,
-        ),
-        proposer=proposer,
-        submitter=Submitter(
-            store=store,
-            ledger=ledger,
-            spec=spec,
-            cluster=cluster,
-            mailbox=mailbox if run.transport == "spool" else None,
-            run_dir=run.run_dir,
-            threads=threads,
-            wake=alarm.ring,
-            note=note,
-            canceller=canceller,
-            hosts=hosts,
-        ),
-        hosts=hosts,
-        steerer=Steerer(
-            store=store,
-            ledger=ledger,
-            cluster=cluster,
-            threads=threads,
-            wake=alarm.ring,
-            note=note,
-            canceller=canceller,
-            hosts=hosts,
-        ),
-        tolerance=Tolerance(store=store, ledger=ledger, spec=spec, hosts=hosts),
-        space=Space(run.folders, note=note),
-        alarm=alarm,
-        canceller=canceller,
-        note=note,
     )

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import getpass
-import socket
+import os
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from db.sql import events, hosts
+from db.person import this_person, user_name
+from db.spool.commands import RequestKind, new_request
 from db.sql.engine import open_existing, translated
-from db.sql.hosts import CLUSTER
 from db.sql.reading import experiments
 from db.sql.reading import hosts as host_rows
 from db.sql.reading.reader import open_reader
 from db.sql.store import Transaction
-from db.states import EventKind, ExclusionSource, HostState
-from orchestrator.cli.stores import Database, find_database, told
-from orchestrator.errors import HeadAliveError, UsageError, did_you_mean
+from orchestrator.cli.asking import ask
+from orchestrator.cli.places import Place, find
+from orchestrator.cli.stores import Database, find_database, read_url, told
+from orchestrator.cli.urls import read_db_url
+from orchestrator.errors import UsageError, did_you_mean
 from orchestrator.reports.outs import Out, Standing, read_outs, spoken
 from orchestrator.spec.experiment import Timing
 from orchestrator.spec.hostlists import expand_hosts
+from orchestrator.steps import by_hand
 
 _CALLED = "HOST"
 # A person waits for the answer.
 _LIMIT_SECONDS = 10.0
+_WAIT_SECONDS = 60.0
 
 
 def exclude(given: argparse.Namespace) -> int:
@@ -33,15 +37,19 @@ def exclude(given: argparse.Namespace) -> int:
 
     Raises:
         UsageError: A name is none, or Slurm does not know it; nothing was changed.
-        HeadAliveError: The database must not be opened from this host.
+        HeadwayError: The database belongs to a head on another host that does not answer.
     """
     names = _names(given.hosts)
-    database = _find(given)
-    known = _check_known(names, database)
-    with _writing(database) as connection:
-        # All who change several hosts take them in this order.
-        new = [name for name in sorted(names) if _exclude(connection, name, given)]
-        _log(connection, EventKind.EXCLUDED, new, reason=given.reason, seconds=given.hours)
+    found = _find(given)
+    if isinstance(found, Place):
+        _check_known(names, None)
+        request = {"hosts": names, "reason": given.reason, "seconds": given.hours}
+        return _ask(found, RequestKind.EXCLUDE, request, "is kept out now")
+    known = _check_known(names, found)
+    with _writing(found) as connection:
+        new = by_hand.exclude(
+            connection, names, by=this_person(), reason=given.reason, seconds=given.hours
+        )
         after = {out.host: out for out in read_outs(connection)}
     for name in names:
         if name in new:
@@ -49,7 +57,7 @@ def exclude(given: argparse.Namespace) -> int:
         else:
             print(f"{name} is still {spoken(after[name])} (include it first to change that)")
     if new:
-        _say_where(database)
+        _say_where(found)
     if known and all(_is_excluded(after.get(name)) for name in known):
         print("note: no host that Slurm knows is left: a search ends when its next job is refused.")
     return 0
@@ -60,22 +68,31 @@ def include(given: argparse.Namespace) -> int:
 
     Raises:
         UsageError: One of them is not kept out; nothing was changed.
-        HeadAliveError: The database must not be opened from this host.
+        HeadwayError: The database belongs to a head on another host that does not answer.
     """
     names = _names(given.hosts)
-    database = _find(given)
-    with _writing(database) as connection:
+    found = _find(given)
+    if isinstance(found, Place):
+        request = {"hosts": names, "reason": given.reason}
+        return _ask(found, RequestKind.INCLUDE, request, "is used again")
+    with _writing(found) as connection:
         before = {out.host: out for out in read_outs(connection)}
         for name in names:
             if name not in before:
-                hint = _why_not(connection, name, before, database)
-                raise UsageError(f"{_CALLED}: {name} is not kept out in {database.label}.", hint)
-        for name in sorted(names):
-            _include(connection, name, given.reason)
-        _log(connection, EventKind.INCLUDED, sorted(names), reason=given.reason)
+                hint = _why_not(connection, name, before, found)
+                raise UsageError(f"{_CALLED}: {name} is not kept out in {found.label}.", hint)
+        by_hand.include(connection, names, by=this_person(), reason=given.reason)
     for name in names:
         print(f"{name} is used again; it was {spoken(before[name])}")
-    _say_where(database)
+    _say_where(found)
+    return 0
+
+
+def _ask(place: Place, kind: RequestKind, request: dict[str, Any], says: str) -> int:
+    """Let the head do it that alone may open the database."""
+    ask(place, new_request(kind, **request), command="hosts", wait_seconds=_WAIT_SECONDS)
+    for name in request["hosts"]:
+        print(f"{name} {says}: the head of {place.label} on {place.other_host} has taken note")
     return 0
 
 
@@ -101,32 +118,16 @@ def _names(words: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def _find(given: argparse.Namespace) -> Database:
-    try:
-        return find_database(
-            given.experiment, called="--experiment", run_root=given.run_dir, db_url=given.db_url
-        )
-    except HeadAliveError as error:
-        raise HeadAliveError(error.message, "Type this command on that host.") from None
-
-
-def _exclude(connection: Transaction, name: str, given: argparse.Namespace) -> bool:
-    return hosts.exclude(
-        connection,
-        CLUSTER,
-        name,
-        source=ExclusionSource.USER,
-        reason=given.reason,
-        decided_by=_person(),
-        seconds=given.hours,
-    )
-
-
-def _include(connection: Transaction, name: str, reason: str) -> None:
-    good, by = HostState.GOOD, {hosts.LET_IN_BY: _person()}
-    if not hosts.include(connection, CLUSTER, name, reason=reason, state=good, evidence=by):
-        # It was on parole.
-        hosts.note_state(connection, CLUSTER, name, good, reason=reason, evidence=by)
+def _find(given: argparse.Namespace) -> Database | Place:
+    """Return the database that is meant; its run, if only a head on another host may open it."""
+    whole, _ = read_db_url(given.db_url, os.environ, Path.cwd())
+    word = given.experiment
+    is_run = whole is None if word is None else read_url(word, called="--experiment") is None
+    if is_run:
+        place = find(word, run_root=given.run_dir, db_url=given.db_url)
+        if place.other_host is not None:
+            return place
+    return find_database(word, called="--experiment", run_root=given.run_dir, db_url=given.db_url)
 
 
 def _why_not(
@@ -140,28 +141,7 @@ def _why_not(
     return did_you_mean(name, before) or listed
 
 
-def _person() -> str:
-    return f"{getpass.getuser()}@{socket.gethostname()}"
-
-
-def _log(
-    connection: Transaction,
-    kind: EventKind,
-    names: Sequence[str],
-    *,
-    reason: str,
-    seconds: float | None = None,
-) -> None:
-    """Write down what a person decided, for each experiment that goes on."""
-    told: dict[str, Any] = {"source": ExclusionSource.USER, "by": _person(), "reason": reason}
-    if seconds is not None:
-        told["seconds"] = seconds
-    ongoing = experiments.ongoing(connection)
-    rows = [events.row(key, kind, {"host": name, **told}) for key in ongoing for name in names]
-    events.append(connection, rows)
-
-
-def _check_known(names: Sequence[str], database: Database) -> frozenset[str] | None:
+def _check_known(names: Sequence[str], database: Database | None) -> frozenset[str] | None:
     """Refuse names that Slurm does not know; without Slurm, say which nobody has heard of.
 
     Returns:
@@ -172,6 +152,8 @@ def _check_known(names: Sequence[str], database: Database) -> frozenset[str] | N
     """
     known = _hosts_of_slurm()
     if known is None:
+        if database is None:
+            return None  # nobody here can tell
         with told(database.label), open_reader(database.url) as reader, reader.read() as connection:
             been = {row.name for row in host_rows.rows(connection)}
         for name in names:
@@ -196,7 +178,7 @@ def _hosts_of_slurm() -> frozenset[str] | None:
     if not is_here():
         return None
     timing = Timing(slurm_limit_seconds=_LIMIT_SECONDS)
-    limits = SlurmCluster(entry=ENTRY, timing=timing, user=getpass.getuser()).limits(None)
+    limits = SlurmCluster(entry=ENTRY, timing=timing, user=user_name()).limits(None)
     return None if limits is None else limits.known
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from db.states import JobState
+from orchestrator.cluster.commands import CallBudget
 from orchestrator.spec.resources import Resources
 
 
@@ -65,6 +66,9 @@ class Answer:
         no_room: A refusal by the disk of the run folder; the scheduler was not asked.
         host_trouble: What a refusal says of the hosts that the order names; such a one may pass
             when other hosts are named.
+        is_full: A refusal as this user has as many jobs as the site allows; it passes when some
+            have ended.
+        is_array_too_large: A refusal of an array for its size alone.
     """
 
     kind: AnswerKind
@@ -73,6 +77,8 @@ class Answer:
     permanent: bool = False
     no_room: bool = False
     host_trouble: HostTrouble | None = None
+    is_full: bool = False
+    is_array_too_large: bool = False
 
 
 def refused_by_files(what: str, error: OSError) -> Answer:
@@ -169,10 +175,24 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Amendment:
-    """What became of jobs that were to avoid other hosts.
+class Quota:
+    """How much of its jobs a scheduler takes from one user.
 
-    Tasks that are named nowhere here avoid them now.
+    Attributes:
+        largest_array: Tasks of an array at most; 1: it takes no arrays. None: not known.
+        most_jobs: Jobs that may wait and run at once, those of other searches and other work
+            counted as well; None: not known, or no limit.
+    """
+
+    largest_array: int | None = None
+    most_jobs: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Amendment:
+    """What became of jobs that were to be changed while they wait.
+
+    Those that are named nowhere here are changed now.
 
     Attributes:
         left_alone: Tasks that are as they were, as they have begun, have ended or are gone.
@@ -209,21 +229,28 @@ class Survey:
             index; empty: the scheduler denies it. A name that is missing is not known, as not every
             command answered. None if the scheduler did not answer at all.
         living: All own tasks of the family that wait or run.
+        others: How many other tasks of this user wait or run.
     """
 
     statuses: dict[str, JobStatus]
     found: dict[str, dict[int, str]] | None
     living: tuple[LivingJob, ...] = ()
+    others: int = 0
 
 
 class Cluster(Protocol):
     """Runs attempts.
 
-    `submit`, `survey`, `cancel`, `amend` and `limits` may take seconds and are called from threads,
-    each from one at a time. Nothing here writes to the database.
+    `submit`, `survey`, `cancel`, `amend`, `throttle`, `limits` and `quota` may take seconds and are
+    called from threads, each from one at a time. Nothing here writes to the database.
     """
 
     name: str
+
+    @property
+    def budget(self) -> CallBudget | None:
+        """How many calls of the scheduler's commands were made; None: it takes none."""
+        ...
 
     def submit(self, order: Order) -> Answer:
         """Hand a submission to the scheduler; never raises for what the scheduler says.
@@ -266,11 +293,27 @@ class Cluster(Protocol):
         """
         ...
 
+    def throttle(self, arrays: Iterable[str], *, most: int) -> Amendment:
+        """Let so many tasks of each array run at once, and let the others wait where they are.
+
+        With one call for all. Tasks that run go on, whatever their number. To ask for the same once
+        more changes nothing.
+
+        Args:
+            arrays: Ids of arrays: what stands before the `_` in the ids of their tasks.
+            most: At least 1; 0: as many as there are.
+        """
+        ...
+
     def limits(self, partition: str | None) -> Limits | None:
         """Return what there is at most in partitions (`a,b`; None: the default).
 
         None: the scheduler did not answer.
         """
+        ...
+
+    def quota(self) -> Quota:
+        """Return how many jobs it takes, as far as it tells that."""
         ...
 
     def pause_seconds(self) -> float:

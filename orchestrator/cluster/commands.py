@@ -8,7 +8,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 
 # Commands print states and messages in the user's language otherwise, and times in the user's time
@@ -18,10 +18,15 @@ PLAIN_ENVIRONMENT = {"LC_ALL": "C", "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN
 # Should this process die first, nobody else would end a command that hangs.
 LAST_SECONDS = 5.0
 
+# When a call was turned away, so many a minute at least; and how fast that is forgotten.
+LEAST_PER_MINUTE = 2.0
+RECOVERY = 1.05
+
 # Shares of the burst that decide how politely calls are made.
 PLENTY = 0.75
 SCARCE = 0.25
 GATHER_SECONDS = 0.3
+HOUR_SECONDS = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +55,16 @@ class CallBudget:
     """A bucket of calls that refills with time (DESIGN section 10: 20 a minute, burst 40).
 
     It never refuses: a call that must be made is made. It tells how much is left, so that callers
-    can wait or put several things into one call.
+    can wait or put several things into one call. A site may have a bucket of its own that is
+    smaller: whenever a call was turned away, calls get rarer, and slowly more frequent again.
     """
 
     def __init__(self, *, per_minute: float = 20, burst: int = 40) -> None:
         self.per_minute = per_minute
         self.burst = burst
+        self._most_per_minute = per_minute
         self.counted: Counter[str] = Counter()
+        self._made: deque[float] = deque()
         self._left = float(burst)
         self._at = time.monotonic()
         self._lock = threading.Lock()
@@ -67,6 +75,26 @@ class CallBudget:
             self._refill()
             self._left = max(0.0, self._left - 1)
             self.counted[command] += 1
+            self._made.append(self._at)
+
+    def was_turned_away(self) -> None:
+        """Take note that a call was refused, perhaps as there were too many."""
+        with self._lock:
+            self._refill()
+            least = min(LEAST_PER_MINUTE, self._most_per_minute)
+            self.per_minute, self._left = max(least, self.per_minute / 2), 0.0
+
+    def was_answered(self) -> None:
+        """Take note that a call was answered."""
+        with self._lock:
+            self._refill()
+            self.per_minute = min(self._most_per_minute, self.per_minute * RECOVERY)
+
+    def last_hour(self) -> int:
+        """Return how many calls were made in the last hour."""
+        with self._lock:
+            self._refill()
+            return len(self._made)
 
     def left(self) -> float:
         """Return how many calls may be made at once now."""
@@ -91,13 +119,22 @@ class CallBudget:
         moment = time.monotonic()
         grown = self._left + (moment - self._at) * self.per_minute / 60
         self._left, self._at = min(float(self.burst), grown), moment
+        while self._made and self._made[0] <= moment - HOUR_SECONDS:
+            self._made.popleft()
 
 
 class Commands:
     """Runs commands of one scheduler."""
 
-    def __init__(self, budget: CallBudget) -> None:
+    def __init__(self, budget: CallBudget, *, cluster: str | None = None) -> None:
+        """Describe how commands are run.
+
+        Args:
+            budget: Counts them.
+            cluster: The one that they are to ask (`-M`); None: that which they ask by themselves.
+        """
         self.budget = budget
+        self._where = [] if cluster is None else [f"--clusters={cluster}"]
 
     def run(self, *words: str, limit_seconds: float) -> CommandResult:
         """Run one command to its end or its time limit; never raises for what it does."""
@@ -106,7 +143,10 @@ class Commands:
         limit = f"{limit_seconds + LAST_SECONDS:g}"
         try:
             child = subprocess.Popen(
-                ["timeout", f"--kill-after={LAST_SECONDS:g}", limit, *words],
+                [
+                    *("timeout", f"--kill-after={LAST_SECONDS:g}", limit),
+                    *(words[0], *self._where, *words[1:]),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -22,7 +22,7 @@ SIGNAL_CODES = range(129, 193)
 NOT_RUN_CODES = frozenset({126, 127})
 # sbatch said no, and will say no tomorrow, as the request or the user's rights must change first.
 PERMANENT = re.compile(
-    r"invalid (account|partition|qos|feature|generic resource|node name|user|wckey|job array)"
+    r"invalid (account|partition|qos|feature|license|generic resource|node name|user|wckey|job array)"
     r"|invalid --[\w-]+ specification|requested reservation is invalid"
     r"|partition .* (is not|unavailable)|invalid option|unrecognized option|unknown option"
     r"|not available on any partition|access denied|user's group not permitted"
@@ -38,6 +38,12 @@ _UNKNOWN_HOST = re.compile(r"invalid node name", re.IGNORECASE)
 # Said when the excluded hosts leave none that fits. Where no host would fit anyway, it says in
 # another line what cannot be satisfied (tried: 22.05.8).
 _NONE_LEFT = re.compile(r"Requested node configuration is not available", re.IGNORECASE)
+# Which limit of the accounting a job would pass: "QOSMaxSubmitJobPerUserLimit" is for their number.
+_LIMIT = re.compile(r"\b(?:QOS|Assoc)\w*(?:Limit|Max|Grp)\w*", re.IGNORECASE)
+_OF_JOBS = re.compile(r"Submit", re.IGNORECASE)
+# In the line after that, which is all where a site hides the first one.
+_SOME_LIMIT = re.compile(r"job submit limit", re.IGNORECASE)
+_ARRAY_TOO_LARGE = re.compile(r"invalid job array specification", re.IGNORECASE)
 _NONE_FITS = re.compile(r"can not be satisfied", re.IGNORECASE)
 # scontrol on tasks of an array that it has changed while it complains of others, and on jobs that
 # need no change any more (tried: 22.05.8).
@@ -70,7 +76,24 @@ def explain(failed: FailedJobError) -> Answer:
         message=text,
         permanent=PERMANENT.search(text) is not None,
         host_trouble=_host_trouble(text),
+        is_full=_is_full(text),
+        is_array_too_large=_ARRAY_TOO_LARGE.search(text) is not None,
     )
+
+
+def _is_full(text: str) -> bool:
+    named = [word[0] for word in _LIMIT.finditer(text)]
+    if named:
+        return any(_OF_JOBS.search(word) for word in named)
+    return _SOME_LIMIT.search(text) is not None
+
+
+def was_turned_away(code: int | None, text: str) -> bool:
+    """Whether a command that failed may have been one too many for the site.
+
+    A controller that is away or slow says nothing of that.
+    """
+    return not (_said_nothing(code) or UNCLEAR.search(text) or _AWAY.search(text))
 
 
 def _was_cut_off(code: int) -> bool:
@@ -105,10 +128,16 @@ def amendment(result: CommandResult, asked: Collection[str]) -> Amendment:
             refused |= _named(line) or jobs
             complaints.append(line)
     return Amendment(
-        left_alone=jobs & left_alone - refused,
-        refused=jobs & refused,
+        left_alone=_of(jobs, left_alone) - _of(jobs, refused),
+        refused=_of(jobs, refused),
         message="\n".join(complaints),
     )
+
+
+def _of(jobs: Collection[str], named: Collection[str]) -> frozenset[str]:
+    """Return the jobs that are named, or tasks of which are."""
+    arrays = {name.partition("_")[0] for name in named}
+    return frozenset(job for job in jobs if job in named or ("_" not in job and job in arrays))
 
 
 def _said_nothing(code: int | None) -> bool:

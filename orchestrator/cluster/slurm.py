@@ -21,11 +21,12 @@ from orchestrator.cluster.base import (
     Limits,
     LivingJob,
     Order,
+    Quota,
     Survey,
     refused_by_files,
 )
 from orchestrator.cluster.commands import CallBudget, CommandResult, Commands
-from orchestrator.cluster.complaints import amendment, explain
+from orchestrator.cluster.complaints import amendment, explain, was_turned_away
 from orchestrator.cluster.faults import HostFaults, is_riddle
 from orchestrator.cluster.held import HeldJobs
 from orchestrator.cluster.inventory import ask_limits
@@ -35,9 +36,11 @@ from orchestrator.cluster.parsing import (
     gathered,
     read_squeue,
 )
+from orchestrator.cluster.quotas import Quotas
 from orchestrator.cluster.requeued import RequeuedJobs
 from orchestrator.errors import ClusterError, UsageError, did_you_mean
 from orchestrator.spec.experiment import Timing
+from orchestrator.spec.site import Site
 
 if TYPE_CHECKING:
     from orchestrator.cluster.templates import TokenExecutor
@@ -52,19 +55,36 @@ class SlurmCluster:
     name = "slurm"
 
     def __init__(
-        self, *, entry: Path, timing: Timing, user: str, reservation: str | None = None
+        self,
+        *,
+        entry: Path,
+        timing: Timing,
+        user: str,
+        reservation: str | None = None,
+        account: str | None = None,
+        qos: str | None = None,
+        site: Site = Site(),  # noqa: B008 - never changed
     ) -> None:
         self.entry = entry
+        self.site = site
         self.reservation = reservation
         self.timing = timing
         self.user = user
         self.budget = CallBudget(per_minute=timing.calls_per_minute, burst=timing.calls_burst)
-        self._commands = Commands(self.budget)
+        self._commands = Commands(self.budget, cluster=site.cluster)
         self._accounting = Accounting(self._commands, limit_seconds=timing.sacct_limit_seconds)
         limit = timing.slurm_limit_seconds
         self._held = HeldJobs(self._commands, self._accounting, limit_seconds=limit)
         self._requeued = RequeuedJobs(self._accounting)
         self._faults = HostFaults(self._commands, limit_seconds=limit)
+        self._quotas = Quotas(
+            self._commands,
+            accounting=Commands(self.budget),
+            user=user,
+            account=account,
+            qos=qos,
+            limit_seconds=limit,
+        )
 
     def submit(self, order: Order) -> Answer:
         from submitit.core.utils import FailedJobError
@@ -78,13 +98,21 @@ class SlurmCluster:
         except NotUnderstoodError as error:
             return Answer(kind=AnswerKind.UNCLEAR, message=str(error) or "sbatch printed nothing")
         except FailedJobError as error:
-            return explain(error)
+            return self._count_refusal(explain(error))
         except OSError as error:
             return refused_by_files("sbatch script", error)
+        self.budget.was_answered()
         if order.size == 1:
             return Answer(kind=AnswerKind.ACCEPTED, job_ids=(job_id,))
         ids = tuple(f"{job_id}_{index}" for index in range(order.size))
         return Answer(kind=AnswerKind.ACCEPTED, job_ids=ids)
+
+    def _count_refusal(self, answer: Answer) -> Answer:
+        is_explained = answer.permanent or answer.host_trouble is not None or answer.is_full
+        is_refused = answer.kind == AnswerKind.REFUSED and not is_explained
+        if is_refused and was_turned_away(1, answer.message):
+            self.budget.was_turned_away()
+        return answer
 
     def pause_seconds(self) -> float:
         return self.budget.pause_seconds()
@@ -96,12 +124,13 @@ class SlurmCluster:
         from orchestrator.cluster.templates import TokenExecutor
 
         folder = order.run_dir / "submissions"
-        return TokenExecutor(folder, limit_seconds=self.timing.slurm_limit_seconds)
+        limit = self.timing.slurm_limit_seconds
+        return TokenExecutor(folder, limit_seconds=limit, site=self.site)
 
     def _job(self, order: Order) -> tuple[str, dict[str, object]]:
         from orchestrator.cluster.templates import entry_command, parameters_of
 
-        return entry_command(sys.executable, self.entry, order), parameters_of(order)
+        return entry_command(sys.executable, self.entry, order), parameters_of(order, self.site)
 
     def survey(
         self, jobs: Mapping[str, KnownJob], *, names: Collection[str] = (), family: str = ""
@@ -119,6 +148,9 @@ class SlurmCluster:
                 )
                 for row in queue
                 if row.living and family and row.name.startswith(family)
+            ),
+            others=sum(
+                1 for row in queue if row.living and not (family and row.name.startswith(family))
             ),
         )
 
@@ -171,6 +203,18 @@ class SlurmCluster:
         result = self._commands.run("scontrol", "update", *words, limit_seconds=limit)
         return amendment(result, ids)
 
+    def throttle(self, arrays: Iterable[str], *, most: int) -> Amendment:
+        ids = sorted(arrays)
+        if not ids:
+            return Amendment()
+        words = (f"JobId={','.join(ids)}", f"ArrayTaskThrottle={most}")
+        limit = self.timing.slurm_limit_seconds
+        result = self._commands.run("scontrol", "update", *words, limit_seconds=limit)
+        return amendment(result, ids)
+
+    def quota(self) -> Quota:
+        return self._quotas.ask()
+
     def limits(self, partition: str | None) -> Limits | None:
         # sbatch reads them, too (sbatch(1), "INPUT ENVIRONMENT VARIABLES").
         partition = partition or os.environ.get("SBATCH_PARTITION")
@@ -189,7 +233,12 @@ class SlurmCluster:
             f"--format={SQUEUE_FORMAT}",
             limit_seconds=self.timing.slurm_limit_seconds,
         )
-        return read_squeue(result.output) if result.is_ok else None
+        if not result.is_ok:
+            if was_turned_away(result.code, result.errors):
+                self.budget.was_turned_away()
+            return None
+        self.budget.was_answered()
+        return read_squeue(result.output)
 
     def partitions(self) -> list[str]:
         """Return the names of the partitions.

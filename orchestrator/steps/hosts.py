@@ -241,6 +241,10 @@ class Hosts:
         """Return the hosts that a person keeps out, as far as the scheduler knows them, sorted."""
         return sorted(self._avoidance.kept_out.by_person - self._avoidance.unknown())
 
+    def look_soon(self) -> None:
+        """Let what the database says of hosts be read at the next decision: a person has spoken."""
+        self._exclusions.look_soon()
+
     def ask_soon(self) -> None:
         """Let the scheduler be asked for its hosts soon, as it did not know one of them."""
         self._roster.ask_soon()

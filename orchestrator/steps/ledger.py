@@ -22,6 +22,8 @@ from orchestrator.generators.base import Observation, Point
 
 # Trials of these kinds do not count towards --max_eval: their points were never evaluated.
 UNCOUNTED = (TrialStatus.ABANDONED, TrialStatus.STALE)
+# Trials of these kinds have ended, and count.
+ENDED = (TrialStatus.COMPLETED, TrialStatus.FAILED, TrialStatus.EARLY_STOPPED)
 # So many polls have to say that the job of a running attempt waits: then it was requeued.
 RETURNS = 2
 

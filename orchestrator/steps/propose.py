@@ -20,8 +20,10 @@ from orchestrator.generators.base import (
 )
 from orchestrator.generators.process import GeneratorProcess
 from orchestrator.generators.strategy import FALLBACK, node_for
+from orchestrator.reports.vitals import GeneratorVitals
 from orchestrator.spec.experiment import ExperimentSpec
 from orchestrator.steps.desks import Asked, Desk, Known
+from orchestrator.steps.goal import Goal
 from orchestrator.steps.ledger import Ledger
 from orchestrator.steps.notes import Note
 from orchestrator.steps.pace import Pace
@@ -46,6 +48,7 @@ class Proposer:
         store: Store,
         ledger: Ledger,
         spec: ExperimentSpec,
+        goal: Goal,
         model: GeneratorProcess,
         fallback: GeneratorProcess,
         note: Note,
@@ -53,6 +56,7 @@ class Proposer:
         self._store = store
         self._ledger = ledger
         self._spec = spec
+        self._goal = goal
         self._model = Desk("model", model)
         self._fallback = Desk("fallback", fallback)
         self._asked: dict[int, Asked] = {}
@@ -60,6 +64,7 @@ class Proposer:
         self._known = Known()
         self.pace = Pace()
         self._model_pause = 0.0
+        self._problem: str | None = None
         self._is_warm = False
 
     def tell(self, observations: list[Observation]) -> None:
@@ -108,6 +113,18 @@ class Proposer:
         if not self._is_warm and self._ledger.attempts:
             self._warm()
 
+    def vitals(self) -> GeneratorVitals:
+        """Say how the generation of points stands."""
+        node, _ = node_for(self._spec.strategy, self._ledger.proposed, self._ledger.observed)
+        since = [asked.since for asked in self._asked.values() if asked.desk is self._model]
+        return GeneratorVitals(
+            name=self._spec.strategy.nodes[node].generator,
+            is_busy=self._model.process.is_busy,
+            busy_seconds=time.monotonic() - min(since) if since else None,
+            stock=len(self._ledger.waiting),
+            problem=self._problem,
+        )
+
     def _tell_news(self) -> None:
         news, self._ledger.news = self._ledger.news, []
         if news:
@@ -144,13 +161,13 @@ class Proposer:
 
     def _room(self) -> int:
         """How many more trials are wanted."""
-        return max(0, self._spec.max_eval - self._ledger.created)
+        return max(0, self._goal.max_eval - self._ledger.created)
 
     def _ahead(self) -> int:
         """How many points to hold in stock beyond the free slots."""
         node, _ = node_for(self._spec.strategy, self._ledger.proposed, self._ledger.observed)
         generator = self._spec.strategy.nodes[node].generator
-        return self.pace.ahead(generator, self._spec.num_parallel_jobs)
+        return self.pace.ahead(generator, self._goal.slots)
 
     def _ask_model(self, wanted: int) -> None:
         strategy, ledger = self._spec.strategy, self._ledger
@@ -225,6 +242,8 @@ class Proposer:
             self._after_error(asked, answer.result)
         else:
             self.pace.measure_ask(asked.generator, seconds)
+            if asked.desk is self._model:
+                self._problem = None
             self._stock.put(asked, answer.result)
 
     def _after_error(self, asked: Asked, error: GeneratorError) -> None:
@@ -235,6 +254,7 @@ class Proposer:
             # Nothing is left that could make a point: the constraints leave no room, or the like.
             raise error
         self._model_pause = time.monotonic() + ERROR_PAUSE_SECONDS
+        self._problem = str(error)[:500]  # all of it is in the log
 
 
 def seed_of(seed: int, number: int) -> int:

@@ -29,15 +29,19 @@ class Recall:
 
     Attributes:
         attempt: The attempt.
-        host: Where it runs, or must not come to run: one name or several.
+        host: Where it runs, or must not come to run: one name or several; empty: anywhere.
         why: In a sentence.
         is_pending: Only if it has not begun; its trial then waits as if it had not been submitted.
+        text: What is told.
+        level: How loudly.
     """
 
     attempt: OpenAttempt
     host: str
     why: str
     is_pending: bool
+    text: str = "a job is taken back: its trial runs elsewhere"
+    level: str = "warning"
 
 
 class Recalls:
@@ -72,8 +76,8 @@ class Recalls:
         for each in new:
             self._recalled.add(each.attempt.id)
             each.attempt.is_withdrawn |= each.is_pending
-            fields = {"host": each.host, "job": each.attempt.job_id, "why": each.why}
-            self._note("a job is taken back: its trial runs elsewhere", level="warning", **fields)
+            fields = {"host": each.host or "-", "job": each.attempt.job_id, "why": each.why}
+            self._note(each.text, level=each.level, **fields)
         for is_pending in (True, False):
             jobs = [r.attempt.job_id for r in new if r.is_pending is is_pending]
             self._canceller.cancel([job for job in jobs if job], pending_only=is_pending)
@@ -103,7 +107,7 @@ def recalled(connection: Transaction, attempt: OpenAttempt, failure: Failure) ->
     asked = None if attempt.is_cancelled or not is_riddle else _asked(connection, attempt)
     if asked is None:
         return failure
-    from_where = "back" if waited else f"from {asked['host']}"
+    from_where = "back" if waited or not asked["host"] else f"from {asked['host']}"
     message = f"Headway took it {from_where}: {asked['reason']}"
     return Failure(kind=FailureClass.PREEMPTED, message=message, own_blame=Blame.NONE)
 

@@ -9,6 +9,7 @@ import tenacity
 from orchestrator.cluster.base import Answer, HostTrouble
 from orchestrator.cluster.patience import Patience
 from orchestrator.errors import ClusterError
+from orchestrator.health.reasons import find_denial
 from orchestrator.steps.hosts import Hosts
 from orchestrator.steps.notes import Note
 
@@ -36,7 +37,15 @@ class Refusals:
         self._scheduler = Patience(PAUSE, END)
         self._disk = Patience(PAUSE, END)
         self._complaint = ""
+        self._since: float | None = None
         self.until = 0.0
+
+    @property
+    def standing(self) -> tuple[str, float] | None:
+        """Why no submission is taken at present, and for how many seconds; None: one would be."""
+        if self._since is None:
+            return None
+        return self._complaint, time.monotonic() - self._since
 
     def take(self, answer: Answer, *, is_alone: bool) -> None:
         """Put the next submission off.
@@ -63,6 +72,11 @@ class Refusals:
             text = "submission refused: no host is left; trying again with fewer hosts kept out"
             self._put_off(0.0, answer, text)
             return
+        denial = find_denial(answer.message)
+        if denial is not None:
+            raise RefusedForGoodError(
+                f"the scheduler refuses these jobs: {denial.says} ({denial.word})", denial.remedy
+            )
         if answer.permanent:
             raise RefusedForGoodError(
                 f"the scheduler refuses these jobs: {why}", self._remedy(answer)
@@ -101,11 +115,12 @@ class Refusals:
             self._note(text, level="warning", tries=self._disk.tries)
         self._scheduler.regain()
         self._disk.regain()
-        self.until, self._complaint = 0.0, ""
+        self.until, self._complaint, self._since = 0.0, "", None
 
     def _put_off(self, seconds: float, answer: Answer, text: str) -> None:
         """Wait, with one word about it for each reason, not for each try."""
         self.until = time.monotonic() + seconds
+        self._since = time.monotonic() if self._since is None else self._since
         why = _last_line(answer.message)
         level = "debug" if why == self._complaint else "warning"
         self._complaint = why

@@ -21,9 +21,11 @@ from db.records import Assignment
 from db.sql.store import Store
 from orchestrator.cluster.base import Answer, AnswerKind, Cluster, Order, refused_by_files
 from orchestrator.spec.experiment import ExperimentSpec
+from orchestrator.steps.allowance import Allowance
 from orchestrator.steps.answers import Answers
 from orchestrator.steps.cancelling import Canceller
 from orchestrator.steps.ghosts import Ghosts
+from orchestrator.steps.goal import Goal
 from orchestrator.steps.hopeless import asks_for_more, give_up, is_too_large
 from orchestrator.steps.hosts import Hosts
 from orchestrator.steps.ledger import Ledger, OpenSubmission, OpenTrial
@@ -35,9 +37,6 @@ from orchestrator.steps.planning import Plan, Planner
 from orchestrator.steps.refusals import Refusals, RefusedForGoodError
 from orchestrator.steps.searches import Searches
 
-# Slurm's default MaxArraySize is 1001, and its highest index is one less than that.
-LARGEST_ARRAY = 1000
-
 
 class Submitter:
     """Turns waiting trials into submissions; calls the scheduler from a thread."""
@@ -48,6 +47,7 @@ class Submitter:
         store: Store,
         ledger: Ledger,
         spec: ExperimentSpec,
+        goal: Goal,
         cluster: Cluster,
         mailbox: Mailbox | None,
         run_dir: Path,
@@ -60,6 +60,7 @@ class Submitter:
         self._store = store
         self._ledger = ledger
         self._spec = spec
+        self._goal = goal
         self._cluster = cluster
         self._mailbox = mailbox
         self._threads = threads
@@ -70,6 +71,9 @@ class Submitter:
         self._last_call = -math.inf
         self._planner = Planner(store=store, ledger=ledger, spec=spec, run_dir=run_dir, hosts=hosts)
         self._refusals = Refusals(note, hosts=hosts)
+        self._allowance = Allowance(
+            ledger=ledger, cluster=cluster, threads=threads, wake=wake, note=note
+        )
         self._canceller = canceller
         self._answers = Answers(store=store, ledger=ledger, mailbox=mailbox, note=note)
         self._searches = Searches(ledger=ledger, spec=spec, answers=self._answers)
@@ -80,9 +84,24 @@ class Submitter:
         """Tokens of submissions that a thread is at work on, or whose answer is not stored yet."""
         return set(self._called)
 
+    @property
+    def refusal(self) -> tuple[str, float] | None:
+        """Why the scheduler takes no jobs at present, and for how many seconds; None: it does."""
+        return self._refusals.standing or self._allowance.standing
+
+    @property
+    def needs_look(self) -> bool:
+        """Whether it waits for the scheduler's word about the queue before it submits more."""
+        return bool(self._ledger.waiting) and self._allowance.needs_look
+
+    @property
+    def awaits_room(self) -> bool:
+        """Whether trials wait for the scheduler to say that it may take more jobs."""
+        return self.free_slots() > 0 < len(self._ledger.waiting) and self._allowance.is_met
+
     def free_slots(self) -> int:
         """How many more trials may run."""
-        return self._spec.num_parallel_jobs - len(self._ledger.attempts)
+        return self._goal.slots - len(self._ledger.attempts)
 
     def submit(self, poll: Poll | None, *, accept_new: bool) -> None:
         """Store answers that came, and submit what is ready.
@@ -100,17 +119,22 @@ class Submitter:
         if poll is not None:
             self._ghosts.look(poll)
         self._canceller.follow(poll)
-        ready = min(self.free_slots(), len(self._ledger.waiting), LARGEST_ARRAY)
+        self._allowance.follow(poll)
+        ready = min(self.free_slots(), len(self._ledger.waiting))
         # One call at a time: what gets ready meanwhile goes together as one array.
-        if accept_new and ready > 0 and not self._called and self.seconds_to_submit() <= 0:
-            self._call(self._planner.plan(ready))
+        may_call = accept_new and ready > 0 and not self._called
+        if may_call and self.seconds_to_submit() <= 0:
+            self._call(self._planner.plan(self._allowance.most(ready)))
 
     def adopt(self) -> None:
-        """Doubt every submission that an earlier head left behind without an answer."""
+        """Doubt every submission that an earlier head left without an answer; ask for the limits."""
         self._searches.adopt()
+        self._allowance.follow(None)
 
     def seconds_to_submit(self) -> float:
-        """How long the next call should wait, to spare the scheduler."""
+        """How long the next call should wait, to spare the scheduler; inf: nobody knows."""
+        if self._allowance.most(1) == 0:
+            return math.inf
         moment = time.monotonic()
         polite = self._last_call + self._cluster.pause_seconds() - moment
         return max(0.0, polite, self._refusals.until - moment)
@@ -150,7 +174,9 @@ class Submitter:
 
     def _store_answer(self, submission: OpenSubmission, answer: Answer) -> None:
         if answer.kind == AnswerKind.ACCEPTED:
+            size = len(submission.attempt_ids)
             self._answers.accept(submission, dict(enumerate(answer.job_ids)))
+            self._allowance.taken(size)
             self._refusals.end()
         elif answer.kind == AnswerKind.UNCLEAR:
             self._answers.doubt(submission, answer.message)
@@ -163,6 +189,8 @@ class Submitter:
         canary = next((host for attempt in mine if (host := canary_on(attempt))), None)
         grown = asks_for_more(submission, self._ledger, self._spec.resources)
         self._answers.withdraw(submission, answer.message)
+        if self._allowance.refused(answer, len(mine)):
+            return
         if canary is not None and answer.permanent:
             # It says something of this host alone; jobs that may go elsewhere are taken.
             self._hosts.canary_refused(canary)

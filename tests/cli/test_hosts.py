@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import socket
+import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +15,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from db.spool import commands as spool_commands
+from db.spool import layout
+from db.spool.commands import Request, RequestKind
 from db.sql import head_lock, hosts, tables
 from db.sql.head_lock import Held
 from db.sql.hosts import CLUSTER
@@ -25,7 +30,7 @@ from db.states import (
     TrialStatus,
 )
 from orchestrator.cli import hosts as commands
-from orchestrator.errors import HeadAliveError, UsageError
+from orchestrator.errors import UsageError
 from orchestrator.lease import this_process
 from tests.cli.commands import headway
 from tests.main_job.runs import ROOT
@@ -242,15 +247,30 @@ def test_without_slurm_a_host_that_nobody_has_heard_of_is_said(
     assert "note: no trial has run on nod5 yet, and Slurm cannot tell. Did you mean node5?" in text
 
 
-def test_a_database_of_another_host_says_where_to_type_it(
-    search: Search, monkeypatch: pytest.MonkeyPatch
+def test_the_head_of_another_host_is_asked_to_do_it(
+    search: Search, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(head_lock, "is_network", lambda path: True)
     holder = replace(this_process(), host="login2")
     lock = Held(holder=holder, epoch=1, since="", expire_seconds=30, nonce="n")
     assert head_lock.create(search.run_dir, lock)
-    with pytest.raises(HeadAliveError, match=r"head on login2 uses it\. Type this command on that"):
-        commands.run("hosts", ["exclude", "node5", "--reason", "r"])
+    spool = layout.spool_of(str(search.run_dir))
+    layout.create(spool)
+    asked: list[Request] = []
+
+    def answer() -> None:
+        while not (found := spool_commands.find(spool).requests):
+            time.sleep(0.02)
+        asked.append(found[0][1])
+        spool_commands.done(found[0][0])
+
+    head = threading.Thread(target=answer, daemon=True)
+    head.start()
+    said = told(capsys, "exclude", "node5", "--reason", "r", "--hours", "2")
+    head.join()
+    assert said == ("node5 is kept out now: the head of demo/1 on login2 has taken note\n")
+    assert (asked[0].kind, asked[0].hosts) == (RequestKind.EXCLUDE, ("node5",))
+    assert (asked[0].reason, asked[0].seconds) == ("r", 7200)
 
 
 def test_what_a_search_was_asked_about_hosts_is_said(

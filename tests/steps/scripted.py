@@ -17,8 +17,10 @@ from orchestrator.cluster.base import (
     Limits,
     LivingJob,
     Order,
+    Quota,
     Survey,
 )
+from orchestrator.cluster.commands import CallBudget
 from orchestrator.generators.base import (
     Ask,
     Batch,
@@ -69,6 +71,7 @@ class ScriptedCluster:
     """A scheduler that does what a test says; implements `Cluster`."""
 
     name = "slurm"
+    budget: CallBudget | None = None
 
     def __init__(self) -> None:
         self.answers: list[Answer] = []
@@ -87,6 +90,9 @@ class ScriptedCluster:
         self.default_memory_mb: int | None = None  # what jobs get that ask for none; None: unsaid
         self.amended: list[tuple[list[str], list[str]]] = []
         self.unchangeable: set[str] = set()  # jobs that nobody can amend
+        self.throttled: list[tuple[list[str], int]] = []
+        self.allowed = Quota()
+        self.others = 0  # jobs of this user that are none of ours
         self.begun: set[str] = set()  # jobs that have begun since they were looked at
         nodes = {f"node{i}": ClusterHost(name=f"node{i}", memory_mb=8000) for i in range(8)}
         self.hosts = Limits(known=frozenset(nodes), hosts=nodes)
@@ -122,6 +128,7 @@ class ScriptedCluster:
                 if self.has_accounting or name in self.names
             },
             living=tuple(self._living(family)),
+            others=self.others,
         )
 
     def _living(self, family: str) -> Iterator[LivingJob]:
@@ -155,6 +162,14 @@ class ScriptedCluster:
             return Amendment(unclear=jobs, has_unknown_host=True, message="Invalid node name")
         refused, left_alone = jobs & self.unchangeable, jobs & self.begun
         return Amendment(left_alone=left_alone, refused=refused, message="Access denied")
+
+    def throttle(self, arrays: Iterable[str], *, most: int) -> Amendment:
+        asked = frozenset(arrays)
+        self.throttled.append((sorted(asked), most))
+        return Amendment(refused=asked & self.unchangeable, message="Access denied")
+
+    def quota(self) -> Quota:
+        return self.allowed
 
     def limits(self, partition: str | None) -> Limits | None:
         del partition

@@ -5,7 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
-from orchestrator.loop import Alarm, Ending, Loop, Parts
+from orchestrator.loop import Ending, Loop, Parts
+from orchestrator.steps.alarm import Alarm
 from tests.steps.world import World
 
 
@@ -13,17 +14,22 @@ def loop_of(world: World) -> tuple[Loop, Alarm]:
     names = (
         "store",
         "spec",
+        "goal",
         "ledger",
+        "cluster",
         "observer",
         "settler",
         "proposer",
         "submitter",
         "hosts",
+        "throttle",
+        "requests",
+        "never",
         "tolerance",
         "space",
     )
     parts: dict[str, Any] = {name: getattr(world, name) for name in names}
-    parts |= {"alarm": Alarm(), "renewal": SimpleNamespace(renew=lambda: None)}
+    parts |= {"alarm": Alarm(), "renewal": SimpleNamespace(renew=lambda tell=None: None)}
     return Loop(cast("Parts", SimpleNamespace(**parts)), deadline=None), parts["alarm"]
 
 

@@ -173,7 +173,9 @@ def test_asks_that_failed_and_points_of_the_fallback_are_taken_as_given(
     assert result.failed_asks > 0
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2, 3))]
+)
 def test_heads_that_die_between_commits_leave_a_log_that_replays(
     world: MortalWorld, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

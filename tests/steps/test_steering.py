@@ -36,8 +36,7 @@ def world(make_world: MakeWorld) -> World:
 
 def more(world: World, slots: int, *, ticks: int = 3) -> World:
     """Let more jobs wait."""
-    changed = world.spec.model_copy(update={"num_parallel_jobs": slots})
-    world.submitter._spec = changed
+    world.goal.slots = slots
     world.ticks(ticks)
     return world
 
@@ -179,6 +178,7 @@ def test_a_head_that_died_before_it_wrote_it_down_is_followed_by_one_that_asks_a
     world.amending.let_go()
     assert len(world.cluster.amended) == 1
     world.start_head()
+    world.goal.slots = 4
     world.look(2)
     assert world.cluster.amended[0] == world.cluster.amended[1]
     assert len(world.cluster.amended) == 2

@@ -10,15 +10,16 @@ import pytest
 
 from db.sql import events
 from db.states import EventKind, TrialStatus
-from orchestrator.loop import Alarm, Ending, Loop, Parts
+from orchestrator.loop import Ending, Loop, Parts
+from orchestrator.steps.alarm import Alarm
 from orchestrator.steps.hosts import Hosts
 from orchestrator.steps.tolerance import FAILURES, Tolerance
 from tests.steps.world import World
 
 MakeWorld = Callable[..., World]
 NAMES = (
-    *("store", "spec", "ledger", "observer", "settler", "proposer", "submitter", "hosts"),
-    *("steerer", "tolerance", "space", "canceller", "note"),
+    *("store", "spec", "goal", "ledger", "observer", "settler", "proposer", "submitter", "hosts"),
+    *("requests", "steerer", "throttle", "never", "tolerance", "space", "canceller", "note"),
 )
 
 
@@ -151,7 +152,7 @@ def test_a_search_that_fails_too_often_lets_running_trials_end_and_takes_back_th
 ) -> None:
     world = make_world(num_parallel_jobs=3, max_eval=9, retries=0, max_failed_jobs=0)
     parts: dict[str, Any] = {name: getattr(world, name) for name in NAMES}
-    parts |= {"alarm": Alarm(), "renewal": SimpleNamespace(renew=lambda: None)}
+    parts |= {"alarm": Alarm(), "renewal": SimpleNamespace(renew=lambda tell=None: None)}
     loop = Loop(cast("Parts", SimpleNamespace(**parts)), deadline=None)
     world.ticks(3)
     order = world.cluster.orders[0]
@@ -170,5 +171,5 @@ def test_a_search_that_fails_too_often_lets_running_trials_end_and_takes_back_th
     assert world.statuses()[:3] == ["FAILED", "COMPLETED", "CANDIDATE"]
     assert len(world.cluster.orders) == 1
     (said,) = [row["payload"] for row in world.rows("event", kind="stop")]
-    assert said == {"how": "FAILURES", "reason": loop.complaint}
+    assert said == {"how": "FAILURES", "reason": loop.complaint, "by": None}
     assert str(loop.complaint).startswith("1 trial failed, and --max_failed_jobs allows 0; most ")

@@ -25,15 +25,19 @@ from db.sql.tables import Base
 from db.states import JobState
 from orchestrator.cluster.base import Order
 from orchestrator.steps.cancelling import Canceller
+from orchestrator.steps.commands import Requests, waiting_requests
+from orchestrator.steps.goal import Goal
 from orchestrator.steps.hosts import Hosts
 from orchestrator.steps.ledger import Ledger
 from orchestrator.steps.mailbox import Mailbox
+from orchestrator.steps.never import Never
 from orchestrator.steps.observe import Observer
 from orchestrator.steps.propose import Proposer
 from orchestrator.steps.settle import Settler
 from orchestrator.steps.space import Space
 from orchestrator.steps.steering import Steerer
 from orchestrator.steps.submit import Submitter
+from orchestrator.steps.throttle import Throttle
 from orchestrator.steps.tolerance import Tolerance
 from tests.db.sql.samples import HOLDER, new_experiment
 from tests.health.payloads import end
@@ -126,6 +130,7 @@ class World:
 
     def start_head(self) -> None:
         """Start a head, the first one or the next after one that died."""
+        too_late = waiting_requests(self.run_dir)
         with self.engine.begin() as connection:
             old = leases.find(connection, self.experiment_id)
             epoch = leases.take(
@@ -136,6 +141,7 @@ class World:
         self.space = Space([self.run_dir], note=self.note)
         self.mailbox = Mailbox(self.run_dir, note=self.note)
         self.ledger = self._new_ledger(set())
+        self.goal = Goal.of(self.spec)
         self.canceller = Canceller(
             ledger=self.ledger,
             cluster=self.cluster,
@@ -156,6 +162,7 @@ class World:
             store=self.store,
             ledger=self.ledger,
             spec=self.spec,
+            goal=self.goal,
             model=self.model,  # type: ignore[arg-type]
             fallback=self.fallback,  # type: ignore[arg-type]
             note=self.note,
@@ -187,6 +194,7 @@ class World:
             store=self.store,
             ledger=self.ledger,
             spec=self.spec,
+            goal=self.goal,
             cluster=self.cluster,
             mailbox=self.mailbox if self.transport == "spool" else None,
             run_dir=self.run_dir,
@@ -206,6 +214,34 @@ class World:
             note=self.note,
             canceller=self.canceller,
             hosts=self.hosts,
+        )
+        self.never = Never(
+            store=self.store,
+            spec=self.spec,
+            ledger=self.ledger,
+            hosts=self.hosts,
+            canceller=self.canceller,
+            note=self.note,
+        )
+        self.throttle = Throttle(
+            store=self.store,
+            ledger=self.ledger,
+            goal=self.goal,
+            cluster=self.cluster,
+            canceller=self.canceller,
+            threads=Inline(),
+            wake=lambda: None,
+            note=self.note,
+        )
+        self.requests = Requests(
+            store=self.store,
+            ledger=self.ledger,
+            spec=self.spec,
+            goal=self.goal,
+            hosts=self.hosts,
+            run_dir=self.run_dir,
+            note=self.note,
+            too_late=too_late,
         )
         self.submitter.adopt()
         self.tolerance = Tolerance(
@@ -231,15 +267,22 @@ class World:
         """Do the four steps once, and see that the ledger is right."""
         news = self.observer.gather()
         self.settler.settle(news, look=True)
+        self.requests.take()
         self.hosts.decide()
+        self.never.look(news.poll)
         if accept_new:
             self.steerer.steer(news.poll)
+            self.throttle.follow(news.poll)
             self.proposer.propose(self.submitter.free_slots())
         has_room = self.space.has_room()
         if not has_room:
             self.settler.lose_touch()
         may_submit = has_room and accept_new
         self.submitter.submit(news.poll, accept_new=may_submit)
+        if self.throttle.is_due or self.submitter.needs_look:
+            self.observer.poll_soon()
+        elif self.submitter.awaits_room:
+            self.observer.look_often()
         self.check()
 
     def ticks(self, count: int = 4, *, seconds: float = 0.0) -> None:
@@ -365,7 +408,7 @@ class World:
         outcomes = self.outcomes()
         assert outcomes.keys() == done
         assert all(set(values) == set(self.names) for values in outcomes.values())
-        assert self.ledger.created <= self.spec.max_eval
+        assert self.ledger.created <= max(self.spec.max_eval, self.goal.max_eval)
 
     def close(self) -> None:
         """Let go of the database."""

@@ -1,0 +1,239 @@
+"""How many jobs may be handed over now: the site's limits, as far as they are told or learnt.
+
+A limit on the jobs of a user counts all of them, those of other searches and other work as well. It
+is told by the accounting, or learnt from refusals, which say that it is met and not where it is.
+What is known lies between two levels of the queue: `safe`, which it has had or may have, and `top`,
+which it cannot pass. At most one try in half a minute goes above the safe one in vain, and every
+place that gets free below it is used at once. Which jobs a limit counts is not told either: where
+other work alone fills it, one job is tried every ten minutes all the same.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from datetime import datetime
+
+from db.sql.store import now
+from orchestrator.cluster.base import Answer, Cluster, Quota
+from orchestrator.steps.ledger import Ledger
+from orchestrator.steps.notes import Note
+from orchestrator.steps.observe import Poll
+
+# Slurm's default MaxArraySize is 1001, and its highest index is one less than that.
+USUAL_ARRAY = 1000
+# The first submission waits so long for what the site allows.
+FIRST_SECONDS = 3.0
+# Limits are changed by hand.
+ASK_SECONDS = 600.0
+# Between two tries above what is known to be allowed, and until a learnt limit is doubted.
+TRY_SECONDS, DOUBT_SECONDS = 30.0, 600.0
+# A worker that has reported its end is a job for a moment longer.
+LINGER_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class _Refused:
+    """A refusal for the number of jobs.
+
+    Attributes:
+        level: How many jobs there were, as far as was known.
+        size: How many more were refused.
+        at: When.
+        why: In the scheduler's words.
+    """
+
+    level: int
+    size: int
+    at: datetime
+    why: str
+
+
+class Allowance:
+    """Follows what the scheduler takes from this user."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        cluster: Cluster,
+        threads: Executor,
+        wake: Callable[[], None],
+        note: Note,
+    ) -> None:
+        self._ledger = ledger
+        self._cluster = cluster
+        self._threads = threads
+        self._wake = wake
+        self._note = note
+        self._call: Future[Quota] | None = None
+        self._asked_at = -math.inf
+        self._is_known = False
+        self._quota = Quota()
+        self._array = USUAL_ARRAY
+        self._safe: int | None = None
+        self._top: int | None = None
+        self._step = 1
+        self._may_try_one = False
+        self._refused: _Refused | None = None
+        self._next_try = self._doubt_at = math.inf
+        self._others: int | None = None
+        self._full_since: float | None = None
+        self._hope_at = math.inf
+        self._open: dict[int, str | None] = {}
+        self._ended: dict[int, tuple[str | None, float]] = {}
+
+    @property
+    def is_met(self) -> bool:
+        """Whether the limit is met, so that jobs have to end before more can be submitted."""
+        return (self._safe is not None or self._refused is not None) and self.most(1) == 0
+
+    @property
+    def needs_look(self) -> bool:
+        """Whether the scheduler has to tell how many jobs there are before more are submitted."""
+        return self._refused is not None or (self._safe is not None and self._others is None)
+
+    @property
+    def standing(self) -> tuple[str, float] | None:
+        """The limit that keeps trials waiting, and for how many seconds; None: none does."""
+        if self._full_since is None:
+            return None
+        return self._words(), time.monotonic() - self._full_since
+
+    def _words(self) -> str:
+        others = self._others or 0
+        return f"this user may have {self._safe} jobs at once, and {others} are of other work"
+
+    def follow(self, poll: Poll | None) -> None:
+        """Take what the scheduler said of its limits and of the queue, and ask when it is time."""
+        moment = time.monotonic()
+        if self._call is None and moment - self._asked_at >= ASK_SECONDS:
+            self._asked_at = moment
+            self._call = self._threads.submit(self._cluster.quota)
+            self._call.add_done_callback(lambda _: self._wake())
+        if self._call is not None and self._call.done():
+            self._take(self._call.result())
+        if moment >= self._doubt_at:
+            # Someone may have raised it meanwhile.
+            self._top, self._doubt_at = self._quota.most_jobs, math.inf
+        if self._safe is not None or self._refused is not None:
+            self._count(moment, poll)
+        self._look_whether_full(moment)
+
+    def _look_whether_full(self, moment: float) -> None:
+        has_room = self._safe is None or self._others is None or self._level < self._safe
+        if has_room or not self._ledger.waiting:
+            self._full_since, self._hope_at = None, math.inf
+            return
+        if self._full_since is None:
+            self._full_since, self._hope_at = moment, moment + DOUBT_SECONDS
+            if not self._ledger.attempts:
+                self._note("no job can be submitted yet", level="warning", why=self._words())
+        if self._ledger.attempts:
+            self._hope_at = moment + DOUBT_SECONDS
+        elif moment >= self._hope_at:
+            self._hope_at, self._may_try_one = moment + DOUBT_SECONDS, True
+
+    def _take(self, told: Quota) -> None:
+        self._call, self._is_known = None, True
+        if told.largest_array is not None and told.largest_array != self._quota.largest_array:
+            self._array = told.largest_array
+        if told.most_jobs != self._quota.most_jobs:
+            self._safe = self._top = told.most_jobs
+        self._quota = told
+
+    def _count(self, moment: float, poll: Poll | None) -> None:
+        """Follow which jobs there are beside those of open attempts."""
+        opened = {key: attempt.job_id for key, attempt in self._ledger.attempts.items()}
+        gone = {key: (self._open[key], moment) for key in self._open.keys() - opened.keys()}
+        self._open = opened
+        self._ended |= gone
+        self._ended = {
+            key: (job, at)
+            for key, (job, at) in self._ended.items()
+            if moment - at < LINGER_SECONDS and key not in opened
+        }
+        if poll is None or poll.found is None:
+            return
+        mine = {*opened.values(), *(job for job, _ in self._ended.values())}
+        living = {job.job_id for job in poll.living}
+        strays = len(living - mine)
+        asked_at = moment - poll.seconds
+        self._ended = {
+            key: (job, at)
+            for key, (job, at) in self._ended.items()
+            if job in living or at > asked_at
+        }
+        self._others = poll.others + strays
+        refused = self._refused
+        if refused is not None and poll.began_at >= refused.at:
+            self._refused = None
+            self._learn(refused)
+
+    @property
+    def _level(self) -> int:
+        return len(self._ledger.attempts) + len(self._ended) + (self._others or 0)
+
+    def _learn(self, refused: _Refused) -> None:
+        """Draw the conclusion of a refusal, now that it is known which jobs there are."""
+        level = max(refused.level, self._level)
+        top = level + refused.size - 1
+        if self._top is not None and self._top <= top:
+            return  # other jobs had come that nobody knew of
+        self._top, self._safe = top, min(level if self._safe is None else self._safe, top)
+        text = "the site takes no more jobs at once: waiting for some to end"
+        self._note(text, jobs=level, why=refused.why)
+
+    def most(self, wanted: int) -> int:
+        """Return how many of so many tasks the next submission may have; 0: wait."""
+        moment = time.monotonic()
+        if not self._is_known and moment - self._asked_at < FIRST_SECONDS:
+            return 0
+        wanted = min(wanted, self._array)
+        if self.needs_look:
+            return 0
+        if self._safe is None:
+            return wanted
+        room = self._safe - self._level
+        if room > 0:
+            return min(wanted, room)
+        return min(wanted, self._trial_size(moment))
+
+    def _trial_size(self, moment: float) -> int:
+        """Return how many jobs above the safe level may be tried."""
+        assert self._safe is not None
+        if moment < self._next_try or self._level > self._safe:
+            return int(self._may_try_one)
+        if self._top is None:
+            return self._step
+        return min(self._step, max(0, (self._top - self._safe + 1) // 2))
+
+    def taken(self, size: int) -> None:
+        """Take note that the scheduler took a submission, whose attempts are in the ledger."""
+        self._may_try_one = False
+        if self._safe is None or self._level <= self._safe:
+            return
+        self._safe, self._step = self._level, 2 * size
+        if self._top is not None and self._top < self._safe:
+            # It counts other jobs than was thought, or was raised: where it is, is not known.
+            self._top, self._next_try = None, min(self._next_try, time.monotonic())
+
+    def refused(self, answer: Answer, size: int) -> bool:
+        """Take note of a refusal, when its attempts are withdrawn; False: it is for another reason."""
+        if size > 1 and answer.is_array_too_large:
+            self._array = size // 2
+            text = "the site takes smaller arrays only"
+            self._note(text, largest=self._array, why=answer.message)
+            return True
+        if not answer.is_full:
+            return False
+        moment = time.monotonic()
+        self._refused = _Refused(self._level, size, now(), answer.message)
+        # Where many were too many, one is probably not: nothing of ours waits or runs without it.
+        self._step, self._may_try_one = 1, size > 1 and not self._ledger.attempts
+        self._next_try = moment + TRY_SECONDS
+        self._doubt_at = moment + DOUBT_SECONDS
+        return True
