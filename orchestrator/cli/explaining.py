@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from db.sql.reading import experiments
 from db.sql.reading.detail import AttemptDetail, TrialDetail
 from db.states import FINAL_TRIALS, OPEN_ATTEMPTS, AttemptState, TrialStatus
-from orchestrator.cli.answers import find_trial
-from orchestrator.cli.places import Place, find, open_place
+from orchestrator.cli.answers import find_trial, place_given
+from orchestrator.cli.outputs import answer
+from orchestrator.cli.places import Place, open_place
+from orchestrator.cli.standing import explain_search, look, search_lines
+from orchestrator.cli.tickets import Case, ticket, ticket_lines
 from orchestrator.cli.waiting import ask
 from orchestrator.health.classes import remedy_of
 from orchestrator.reports import rows
 from orchestrator.reports.closing import spoken_name
 from orchestrator.reports.snapshot import Snapshot, SnapshotReader
-from orchestrator.reports.tables import cell, print_json, title
+from orchestrator.reports.tables import cell, title
 from orchestrator.reports.texts import duration, printable, values
 from orchestrator.steps.log_ends import read_end
 
@@ -28,34 +30,61 @@ _TAIL_LINES = 15
 
 
 def why(given: argparse.Namespace) -> int:
-    """Explain what became of a trial.
+    """Explain what became of a trial, or why the search stands as it does.
 
     Raises:
         UsageError: There is no such trial.
     """
-    place = find(given.experiment, run_root=given.run_dir, db_url=given.db_url)
-    with open_place(place) as reader:
-        with reader.read() as connection:
-            trial = find_trial(connection, place, given.trial)
-            is_local = experiments.spec(connection, place.experiment_id).get("executor") == "local"
-        snapshot = SnapshotReader(reader, place.experiment_id).read()
-    slurm = None if is_local else _ask(snapshot, trial)
-    record = _explain(snapshot, trial, place, slurm=slurm)
-    if given.json:
-        print_json(record, stream=sys.stdout)
-        return 0
-    for line in _lines(record, place):
-        print(printable(line))
+    place = place_given(given)
+    if given.trial is None:
+        case, lines = _of_search(place)
+    else:
+        case, lines = _of_trial(place, given.trial)
+    record = case.record
+    if given.ticket:
+        record = ticket(case)
+        lines = ticket_lines(record)
+    answer(given, record, say=lambda: _print(lines))
     return 0
 
 
-def _ask(snapshot: Snapshot, trial: TrialDetail) -> Row | None:
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(printable(line))
+
+
+def _of_search(place: Place) -> tuple[Case, list[str]]:
+    standing = look(place)
+    record = explain_search(standing)
+    case = Case(place=place, about=place.label, spec=standing.spec, record=record)
+    return case, list(search_lines(record, place.label))
+
+
+def _of_trial(place: Place, index: int) -> tuple[Case, list[str]]:
+    with open_place(place) as reader:
+        with reader.read() as connection:
+            trial = find_trial(connection, place, index)
+            spec = experiments.spec(connection, place.experiment_id)
+        snapshot = SnapshotReader(reader, place.experiment_id).read()
+    slurm = None if spec.get("executor") == "local" else _ask(snapshot, trial, spec)
+    record = _explain(snapshot, trial, place, slurm=slurm)
+    case = Case(
+        place=place,
+        about=f"{place.label}, trial {index}",
+        spec=spec,
+        record=record,
+        attempts=trial.attempts,
+    )
+    return case, list(_lines(record, place))
+
+
+def _ask(snapshot: Snapshot, trial: TrialDetail, spec: Row) -> Row | None:
     """Return what Slurm says of the trial's job, if that waits there; None: nothing is asked."""
     last = trial.attempts[-1] if trial.attempts else None
     if last is None or last.state != AttemptState.SUBMITTED or not last.slurm_job_id:
         return None
     experiment = snapshot.experiment
-    return ask(last.slurm_job_id, name=experiment.name, owner=experiment.owner)
+    return ask(last.slurm_job_id, spec=spec, name=experiment.name, owner=experiment.owner)
 
 
 def _explain(snapshot: Snapshot, trial: TrialDetail, place: Place, *, slurm: Row | None) -> Row:

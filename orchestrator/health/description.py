@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from db.description import fill_below
 from db.states import FailureClass
 from orchestrator.health.classes import CLASSES
 from orchestrator.health.failures import BLAMES, Blame
@@ -84,15 +85,8 @@ def _pattern(pattern: Pattern) -> str:
 
 
 def fill(page: str) -> str:
-    """Return the page with the part below the mark written anew.
-
-    Raises:
-        ValueError: The page has no mark.
-    """
-    above, found, _ = page.partition(MARK)
-    if not found:
-        raise ValueError(f"the page lacks the line {MARK}")
-    return f"{above}{MARK}\n\n{render()}"
+    """Return the page with the part below the mark written anew."""
+    return fill_below(MARK, page, render())
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from db.states import EventKind, FailureClass, TrialStatus
 from orchestrator.generators.base import Observation
 from orchestrator.health.failures import Blame
 from orchestrator.spec.resources import Resources
-from orchestrator.steps.ledger import Ledger, OpenSubmission, OpenTrial
+from orchestrator.steps.ledger import Ledger, OpenAttempt, OpenSubmission, OpenTrial
 from orchestrator.steps.notes import Note
 
 # What sbatch says of a job that is too large, whatever else it calls it; the last two where a QOS
@@ -47,12 +47,16 @@ def asks_for_more(
     return {
         attempt.id: ledger.trials[attempt.trial_id]
         for attempt in mine
-        if attempt.trial_id in ledger.trials
-        and any(
-            (attempt.requested.get(name) or 0) > (getattr(base, name) or 0)
-            for name in ("memory_mb", "minutes")
-        )
+        if attempt.trial_id in ledger.trials and has_grown(attempt, base)
     }
+
+
+def has_grown(attempt: OpenAttempt, base: Resources) -> bool:
+    """Whether an attempt asks for more than the search began with."""
+    return any(
+        (attempt.requested.get(name) or 0) > (getattr(base, name) or 0)
+        for name in ("memory_mb", "minutes")
+    )
 
 
 def give_up(
@@ -61,6 +65,17 @@ def give_up(
     """End trials that wait, as their next try was refused for good; by the key of that attempt."""
     said = next((line for line in why.splitlines() if is_too_large(line)), why)
     message = f"its further try with more memory or time was refused: {said.strip()}"
+    end_hopeless(given_up, message, store=store, ledger=ledger, note=note)
+
+
+def end_hopeless(
+    given_up: Mapping[int, OpenTrial], message: str, *, store: Store, ledger: Ledger, note: Note
+) -> None:
+    """End trials that wait, for a reason in words; by the key of the attempt that came to nothing.
+
+    Raises:
+        DatabaseUnavailable: It is not known whether they have ended.
+    """
     with store.write() as connection:
         keys = [trial.id for trial in given_up.values()]
         trials.move(connection, keys, TrialStatus.FAILED, expected=_OPEN, reason=message)

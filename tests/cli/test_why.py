@@ -196,7 +196,7 @@ def test_what_slurm_says_of_a_job_that_waits_is_explained(
     monkeypatch.setenv("SLURM_CONF", str(here / "slurm.conf"))
     text = told(capsys, "8")
     assert "Slurm says: PENDING (PartitionTimeLimit): it asks for more time than" in text
-    assert "smaller --worker_timeout" in text
+    assert "Ask for less time (--worker_timeout)" in text
     assert data(capsys, "8")["slurm"]["reason"] == "PartitionTimeLimit"
 
 
