@@ -1,0 +1,1 @@
+"""What `headway doctor` looks at, in the order in which it tells it."""
