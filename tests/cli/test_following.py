@@ -10,13 +10,24 @@ import struct
 import subprocess
 import termios
 import time
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
+from db.sql import head_lock, tables
+from db.sql.head_lock import Held, new_nonce
+from db.sql.leases import Holder
+from db.sql.reading.reader import open_reader
 from db.states import AttemptState, ExperimentStatus, TrialStatus
+from orchestrator.cli import looking
+from orchestrator.errors import HeadwayError
+from orchestrator.reports import live_file
+from orchestrator.reports.snapshot import SnapshotReader
 from tests.cli.commands import headway
-from tests.main_job.runs import HEADWAY
+from tests.main_job.runs import HEADWAY, Place
 from tests.reports.searches import Search
+from tests.scenarios.heads import strange
 
 pytestmark = pytest.mark.usefixtures("here")
 
@@ -31,6 +42,13 @@ def test_logs_are_passed_on_byte_by_byte(search: Search) -> None:
     assert missing.returncode == 1
     assert "left no log" in missing.stderr
     assert "has not been tried" in headway("logs", "7").stderr
+
+
+@pytest.mark.parametrize("option", [[], ["-f"]], ids=["once", "follow"])
+def test_a_log_that_cannot_be_read_is_told_in_one_line(search: Search, option: list[str]) -> None:
+    search.execute(sa.update(tables.Attempt).values(log_path="x" * 300))
+    with pytest.raises(HeadwayError, match=r"x cannot be read: File name too long\.$"):
+        looking.run("logs", ["0", *option])
 
 
 def test_logs_follow_an_attempt_to_its_end(search: Search) -> None:
@@ -49,10 +67,6 @@ def test_logs_follow_an_attempt_to_its_end(search: Search) -> None:
 
 
 def _end_attempts(search: Search) -> None:
-    import sqlalchemy as sa
-
-    from db.sql import tables
-
     table = tables.table_of(tables.Attempt)
     search.execute(sa.update(table).values(state=AttemptState.SUCCEEDED))
 
@@ -94,10 +108,12 @@ def test_follow_on_a_terminal_leaves_the_last_frame_and_the_cursor(search: Searc
             seen += piece
     os.close(controller)
     assert process.wait(timeout=30) == 0
-    last = seen.decode().rpartition("demo/1")[2]
-    assert "FINISHED" in last
-    assert "\x1b[?25h" in last
-    assert "\x1b[?1049h" not in seen.decode()
+    during, _, after = seen.decode().rpartition("\x1b[?1049l")
+    assert "\x1b[?1049h" in during
+    assert "\x1b[?25h" in during.rpartition("\x1b[?25l")[2]
+    assert "demo/1" in after
+    assert "FINISHED" in after
+    assert "\x1b[?" not in after
 
 
 def test_follow_of_an_ended_search_shows_its_last_state(search: Search) -> None:
@@ -105,3 +121,20 @@ def test_follow_of_an_ended_search_shows_its_last_state(search: Search) -> None:
     result = headway("follow")
     assert result.returncode == 0
     assert "FINISHED" in result.stdout
+
+
+def test_a_search_of_another_host_is_followed_through_what_its_head_writes(
+    search: Search, here: Path
+) -> None:
+    with open_reader(search.url) as reader:
+        live_file.write(search.run_dir, SnapshotReader(reader, search.id).read())
+    holder = Holder(host="login9", boot_id="b", pid=42, process_started=1)
+    lock = Held(holder=holder, epoch=1, since="", expire_seconds=600, nonce=new_nonce())
+    assert head_lock.create(search.run_dir, lock)
+    search.engine.dispose()
+    (search.run_dir / "database.db").write_bytes(b"not to be opened from here")
+    with Place(here) as place:
+        code, output = strange(place, "network", here, "follow", "--once").wait()
+    assert code == 0, output
+    assert output.startswith("demo/1  RUNNING")
+    assert "head alive on login1" in output

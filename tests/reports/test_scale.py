@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from db.sql.reading.reader import open_reader
-from orchestrator.reports.live import SnapshotReader, frame
+from orchestrator.reports.frames import frame
+from orchestrator.reports.live import SnapshotReader
 from tests.reports.searches import Search, local_search
 
 COUNT = 100_000
