@@ -9,7 +9,7 @@ DEMO_TRIALS ?= 40
 PYTEST := $(BIN)/python -m pytest --numprocesses $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) + 1 ))) --maxprocesses 4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all chaos test-botorch lint format docs bench cluster cluster-stop services clean
+.PHONY: help setup demo test test-all chaos test-botorch lint format docs captures bench cluster cluster-stop services clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -69,9 +69,14 @@ test-botorch: $(VENV)/.developing services  ## the BoTorch model (installs torch
 	$(VENV)-botorch/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test,botorch]' --config-settings editable_mode=compat
 	$(VENV)-botorch/bin/python -m pytest -m botorch
 
-docs: $(VENV)/.developing  ## describe tables, views and failures in docs/ anew
+docs: $(VENV)/.developing  ## describe tables, failures, reasons and commands in docs/ anew
 	$(BIN)/python -m db.description docs/database.md
 	$(BIN)/python -m orchestrator.health.description docs/failures.md
+	$(BIN)/python -m orchestrator.health.reasons_page docs/reasons.md
+	$(BIN)/python -m orchestrator.cli.description docs/commands.md
+
+captures: $(VENV)/.developing services  ## make the captures of the live view in docs/ anew, in tmux
+	$(BIN)/python -m tests.terminal.captures docs/live.md
 
 bench: $(VENV)/.developing services  ## our figures and the peers', in the same run
 	$(BIN)/python -m benchmarks

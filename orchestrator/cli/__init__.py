@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -30,10 +31,15 @@ def main(words: Sequence[str]) -> int:
 
 
 def _open_streams() -> None:
-    """Give each standard stream that is closed its number, so that no database gets that."""
+    """Give each standard stream that is closed its number, so that no database gets that.
+
+    What the encoding of standard output lacks is printed as an escape, which JSON reads as well.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _run(words: Sequence[str]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,8 +11,8 @@ from pydantic import ValidationError
 from db.sql import checks
 from db.sql.checks import Finding
 from db.sql.reading.reader import Transaction, open_reader
+from orchestrator.cli.outputs import answer
 from orchestrator.cli.stores import find_database, named, told
-from orchestrator.reports.tables import print_json
 from orchestrator.spec.space import Space
 
 _SHARED = ("name", "kind", "value_type")
@@ -42,10 +41,14 @@ def check(given: argparse.Namespace) -> int:
             points = _Points(connection, key, names[key])
             found += points.check()
             count += points.count
-    if given.json:
-        _print_json(where.label, found, experiments=len(keys), trials=count)
-    else:
-        _print(where.label, found, experiments=len(keys), trials=count)
+    value = _record(where.label, found, experiments=len(keys), trials=count)
+    answer(
+        given,
+        value,
+        say=lambda: _print(where.label, found, experiments=len(keys), trials=count),
+        table=[_row(finding) | {"is_warning": finding.is_warning} for finding in found],
+        columns=("check", "experiment", "trial", "attempt", "message", "is_warning"),
+    )
     return 1 if any(not finding.is_warning for finding in found) else 0
 
 
@@ -163,15 +166,14 @@ def _number(count: int, noun: str) -> str:
     return f"{count} {noun if count == 1 else plural}"
 
 
-def _print_json(label: str, found: list[Finding], *, experiments: int, trials: int) -> None:
-    record = {
+def _record(label: str, found: list[Finding], *, experiments: int, trials: int) -> dict[str, Any]:
+    return {
         "database": label,
         "experiments": experiments,
         "trials": trials,
         "breaches": [_row(finding) for finding in found if not finding.is_warning],
         "warnings": [_row(finding) for finding in found if finding.is_warning],
     }
-    print_json(record, stream=sys.stdout)
 
 
 def _row(finding: Finding) -> dict[str, Any]:

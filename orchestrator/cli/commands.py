@@ -24,6 +24,8 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "run": Command("running", "start a search: its trials run on Slurm or on this machine"),
+    "stop": Command("stopping", "end a search, gently or at once, from any login node"),
+    "tune": Command("tuning", "change slots or the number of trials while a search runs"),
     "resume": Command("running", "go on after a crash, a stop, or with more trials"),
     "follow": Command("looking", "live view of a search, from any login node"),
     "list": Command("looking", "all searches here"),
@@ -38,16 +40,14 @@ COMMANDS = {
     "compare": Command("comparing", "several searches side by side"),
     "export": Command("exporting", "take the data out: csv, json, parquet, or for Ax"),
     "db": Command("database", "the store itself: info, upgrade, check, copy, replay"),
+    "profile": Command("profiling", "what a cluster asks of every job: check a profile"),
+    "doctor": Command("doctoring", "is this cluster fit for a search? with a probe job"),
+    "generators": Command("generators_list", "the models that propose points: which are installed"),
+    "completion": Command("completion", "let the Tab key complete commands, options and searches"),
 }
 # Commands of the design that later versions bring, and what does for now.
 LATER = {
-    "stop": "Press Ctrl-C in the head's terminal, or send its process SIGINT.",
-    "tune": "",
     "report": "",
-    "doctor": "",
-    "profile": "",
-    "generators": "`headway run --model x` names those that there are.",
-    "completion": "",
 }
 
 
@@ -61,9 +61,9 @@ def dispatch(words: list[str]) -> int:
         print(_help())
         return 0
     if words[0] in {"-V", "--version"}:
-        from importlib.metadata import version
+        from orchestrator.generators.versions import library_versions
 
-        print(f"headway {version('headway')}")
+        print(f"headway {library_versions(()).get('headway', '(not installed)')}")
         return 0
     name = words[0]
     command = COMMANDS.get(name)

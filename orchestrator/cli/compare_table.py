@@ -8,11 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from db.sql.reading import experiments
+from orchestrator.cli.answers import find_row
+from orchestrator.cli.filters import sort_rows
+from orchestrator.cli.outputs import answer
 from orchestrator.cli.places import Place, find, open_place
 from orchestrator.errors import UsageError
 from orchestrator.reports.comparison import comparison_row, differences
 from orchestrator.reports.rows import Row
-from orchestrator.reports.tables import print_json, print_rows
+from orchestrator.reports.tables import print_rows
 
 _COLUMNS = (
     "experiment",
@@ -31,6 +34,20 @@ _COLUMNS = (
     "hosts",
     "generators",
 )
+_SORTS = (
+    "experiment",
+    "status",
+    "total",
+    "completed",
+    "failed",
+    "attempts",
+    "wall_seconds",
+    "median_run_seconds",
+    "cpu_hours",
+    "gpu_hours",
+    "created_at",
+    "ended_at",
+)
 _OTHERS = ("early_stopped", "running", "waiting", "abandoned")
 
 
@@ -47,10 +64,9 @@ def compare(given: argparse.Namespace) -> int:
         rows.append({**row, "experiment": label})
         specs[label] = spec
     different = differences(specs)
-    if given.json:
-        print_json({"experiments": rows, "differences": different}, stream=sys.stdout)
-    else:
-        _print(rows, different)
+    rows = sort_rows(rows, given.sort, known=_SORTS, is_reversed=given.reverse)
+    value = {"experiments": rows, "differences": different}
+    answer(given, value, say=lambda: _print(rows, different), table=rows)
     return 0
 
 
@@ -65,9 +81,7 @@ def _labels(texts: Sequence[str], places: Sequence[Place]) -> list[str]:
 
 def _read(place: Place) -> tuple[Row, dict[str, Any]]:
     with open_place(place) as reader, reader.read() as connection:
-        experiment = experiments.find(connection, place.experiment_id)
-        if experiment is None:
-            raise UsageError(f"{place.label}: its database does not hold it (any more).")
+        experiment = find_row(connection, place)
         return comparison_row(connection, experiment), experiments.spec(connection, experiment.id)
 
 

@@ -15,11 +15,12 @@ from db.sql.engine import connect, translated
 from db.sql.reading import experiments
 from db.sql.reading.reader import Reader, Transaction, open_reader
 from db.sql.store import Engine
+from orchestrator.cli.outputs import answer
 from orchestrator.cli.places import runs_root
 from orchestrator.cli.stores import Database, find_database, is_url, read_url
 from orchestrator.cli.urls import user_path
 from orchestrator.errors import HeadAliveError, HeadwayError, UsageError, did_you_mean
-from orchestrator.reports.tables import print_json, print_rows
+from orchestrator.reports.tables import print_rows
 
 _COLUMNS = ("experiment", "copied_as", "was", "trials", "attempts", "rows_added", "rows_changed")
 
@@ -41,12 +42,14 @@ def copy(given: argparse.Namespace) -> int:
             for key, label in keys:
                 copied.append(_copy_one(connection, engine, key, label))
     rows = [_row(one) for one in copied]
-    if given.json:
-        print_json(rows, stream=sys.stdout)
-    elif rows:
-        print_rows(rows, _COLUMNS, stream=sys.stdout)
-    else:
-        print(f"There is no experiment in {source.label}.")
+
+    def say() -> None:
+        if rows:
+            print_rows(rows, _COLUMNS, stream=sys.stdout)
+        else:
+            print(f"There is no experiment in {source.label}.")
+
+    answer(given, rows, say=say, columns=_COLUMNS)
     for one in copied:
         if one.is_new and one.label != one.target_label:
             print(f"{one.label} is {one.target_label} there: its number was taken", file=sys.stderr)

@@ -7,6 +7,7 @@ import importlib
 from collections.abc import Callable
 from typing import NamedTuple
 
+from orchestrator.cli.outputs import answered
 from orchestrator.cli.parser import EXPERIMENT, Parser
 from orchestrator.errors import UsageError, did_you_mean
 
@@ -112,7 +113,7 @@ def run(name: str, words: list[str]) -> int:
     given = make_parser(words[0]).parse(words[1:])
     module = importlib.import_module(f"orchestrator.cli.{command.module}")
     body: Callable[[argparse.Namespace], int] = getattr(module, words[0])
-    return body(given)
+    return answered(given, body)
 
 
 def make_parser(name: str) -> Parser:

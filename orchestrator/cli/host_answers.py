@@ -14,13 +14,30 @@ from db.sql.reading.experiments import ExperimentRow
 from db.sql.reading.hosts import HostRow
 from db.sql.reading.reader import open_reader
 from db.states import ExperimentStatus, HostState
+from orchestrator.cli.fields import HOSTS
+from orchestrator.cli.filters import choose_words, sort_rows
+from orchestrator.cli.outputs import answer
 from orchestrator.cli.stores import find_database, told
 from orchestrator.health.verdicts import Verdicts
 from orchestrator.reports import rows
-from orchestrator.reports.tables import print_json, print_rows
+from orchestrator.reports.tables import print_rows
 from orchestrator.reports.texts import clock, printable
 from orchestrator.steps.history import HISTORY_SECONDS, replay
 
+Row = dict[str, Any]
+
+_STATES = ("EXCLUDED", *(state.value for state in HostState))
+_SORTS = (
+    "host",
+    "state",
+    "tried",
+    "running",
+    "succeeded",
+    "failed",
+    "probability",
+    "since_at",
+    "until_at",
+)
 _COLUMNS = ("host", "state", "tried", "running", "succeeded", "failed", "defective")
 # Shown if one of the hosts has any: most often nothing is out, and a terminal is narrow.
 _OF_OUTS = ("since_at", "until_at", "why")
@@ -28,6 +45,7 @@ _OF_OUTS = ("since_at", "until_at", "why")
 
 def show(given: argparse.Namespace) -> int:
     """Print how trials ended on each host, and what is thought of it."""
+    states = choose_words("--state", given.state, _STATES, what="state of a host")
     database = find_database(
         given.experiment, called="EXP", run_root=given.run_dir, db_url=given.db_url
     )
@@ -40,19 +58,28 @@ def show(given: argparse.Namespace) -> int:
     # A machine alone is compared with nothing, and never kept out.
     is_local = spec.get("executor") == "local"
     likely = {} if is_local else probabilities(endings, experiment_id=key)
-    listed = [rows.host_row(row, likely.get(row.name)) for row in sorted(found, key=_rank)]
-    if given.json:
-        print_json(listed, stream=sys.stdout)
-        return 0
+    everything = [rows.host_row(row, likely.get(row.name)) for row in sorted(found, key=_rank)]
+    listed = [row for row in everything if not states or row["state"] in states]
+    listed = sort_rows(listed, given.sort, known=_SORTS, is_reversed=given.reverse)[: given.limit]
+
+    def say() -> None:
+        _print(listed, has_others=bool(everything), label=database.label)
+        for line in (*_asked(spec), *_ended(experiment)):
+            print(line)
+
+    answer(given, listed, say=say, columns=list(HOSTS))
+    return 0
+
+
+def _print(listed: Sequence[Row], *, has_others: bool, label: str) -> None:
     if listed:
         shown = [_shown(row) for row in listed]
         more = (column for column in _OF_OUTS if any(row[column] is not None for row in shown))
         print_rows(shown, (*_COLUMNS, *more), stream=sys.stdout)
+    elif has_others:
+        print(f"No host of {label} is in such a state.")
     else:
-        print(f"No trial of {database.label} has run on any host yet.")
-    for line in (*_asked(spec), *_ended(experiment)):
-        print(line)
-    return 0
+        print(f"No trial of {label} has run on any host yet.")
 
 
 def _ended(experiment: ExperimentRow | None) -> list[str]:
@@ -92,7 +119,7 @@ def _rank(row: HostRow) -> tuple[bool, int, str]:
     return (row.standing == HostState.GOOD, -sum(row.failed.values()), row.name)
 
 
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
+def _shown(row: Row) -> Row:
     """Return a row as people read it."""
     failed = ", ".join(f"{kind} {count}" for kind, count in row["failed"].items())
     likely = row["probability"]

@@ -10,8 +10,9 @@ import argparse
 from collections.abc import Callable
 from typing import NamedTuple
 
+from orchestrator.cli.outputs import answered
 from orchestrator.cli.parser import Parser
-from orchestrator.cli.quantities import hours, text
+from orchestrator.cli.quantities import hours, text, whole
 from orchestrator.errors import UsageError, did_you_mean
 
 
@@ -38,6 +39,19 @@ def _show(parser: Parser) -> None:
         help="only its attempts: NAME (its latest run), NAME/N or a run folder (default: all of "
         "the database of --db_url or HEADWAY_DB_URL, else the latest run here)",
     )
+    parser.add_argument(
+        "--state",
+        metavar="S",
+        help="only these, separated by commas: excluded, suspect, parole, good",
+    )
+    parser.add_argument(
+        "--sort",
+        metavar="COLUMN",
+        help="host, state, tried, running, succeeded, failed, probability, since_at, until_at "
+        "(default: those that are out, then where most failed)",
+    )
+    parser.add_argument("--reverse", action="store_true", help="the other way round")
+    parser.add_argument("--limit", metavar="N", type=whole(1), help="so many at most")
     parser.add_json()
 
 
@@ -62,7 +76,12 @@ COMMANDS = {
     "": _Command(
         "Hosts: how trials ended there, how likely each is defective, and which are kept\n"
         "out. `headway hosts exclude` and `headway hosts include` change that.",
-        ("headway hosts", "headway hosts first --json", "headway hosts exclude --help"),
+        (
+            "headway hosts",
+            "headway hosts first --state excluded,suspect --json",
+            "headway hosts --sort failed --reverse --limit 10",
+            "headway hosts exclude --help",
+        ),
         _show,
     ),
     "exclude": _Command(
@@ -96,7 +115,7 @@ def run(name: str, words: list[str]) -> int:
         hint = did_you_mean(words[0], filter(None, COMMANDS)) or "See headway hosts --help"
         raise UsageError(f"hosts {words[0]}: there is no such command.", hint)
     given = make_parser(command).parse(words[1:] if command else words)
-    return _bodies()[command](given)
+    return answered(given, _bodies()[command])
 
 
 def make_parser(name: str) -> Parser:

@@ -26,6 +26,15 @@ _ASK_SECONDS = 2.0
 def logs(given: argparse.Namespace) -> int:
     """Print the log of one attempt."""
     place = find(given.experiment, run_root=given.run_dir, db_url=given.db_url)
+    try:
+        return _print(place, given)
+    except OSError as error:
+        if error.filename is None:  # it is not the log but standard output
+            raise
+        raise HeadwayError(f"{error.filename} cannot be read: {error.strerror}.") from None
+
+
+def _print(place: Place, given: argparse.Namespace) -> int:
     with open_place(place) as reader:
         attempt = _attempt(reader, place, given.trial, given.attempt)
         path = _path(place, attempt)

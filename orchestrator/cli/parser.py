@@ -23,14 +23,24 @@ class Parser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self._name = name
+        self._has_answer = False
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse found wrong."""
-        raise UsageError(f"{self._name}: {message}")
+        raise UsageError(f"{self._name}: {message.removeprefix('argument ')}")
 
     def add_json(self) -> None:
-        """Add the option that gives the answer to programs."""
-        self.add_argument("--json", action="store_true", help="JSON with stable field names")
+        """Add the options that give the answer to programs; `outputs.answered` heeds them."""
+        self.add_argument(
+            "--json", action="store_true", help="JSON; docs/commands.md names its fields"
+        )
+        self.add_argument(
+            "--output",
+            metavar="FILE",
+            help="write the answer to this file, which appears whole or not at all: .json, .csv or "
+            ".txt",
+        )
+        self._has_answer = True
 
     def add_run_dir(self) -> None:
         """Add the option that says where runs are looked for."""
@@ -56,6 +66,10 @@ class Parser(argparse.ArgumentParser):
             hint = did_you_mean(unknown[0], options) or f"See headway {self._name} --help"
             kind = "there is no option" if unknown[0].startswith("-") else "one word too many:"
             raise UsageError(f"{self._name}: {kind} {unknown[0]!r}.", hint)
+        if self._has_answer:
+            from orchestrator.cli.outputs import check_output
+
+            check_output(given)
         return given
 
 

@@ -9,6 +9,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.cli.outputs import answer, answered
 from orchestrator.cli.parser import Parser
 from orchestrator.cli.quantities import text, whole
 from orchestrator.cli.urls import user_path
@@ -32,7 +33,7 @@ def run(name: str, words: list[str]) -> int:
     if words[0] not in COMMANDS:
         hint = did_you_mean(words[0], COMMANDS) or "`headway rules --help` lists them."
         raise UsageError(f"{name} {words[0]}: there is no such command.", hint)
-    return check(make_parser(words[0]).parse(words[1:]))
+    return answered(make_parser(words[0]).parse(words[1:]), check)
 
 
 def make_parser(name: str) -> Parser:
@@ -64,7 +65,7 @@ def check(given: argparse.Namespace) -> int:
         UsageError: A file cannot be read, or the rules are wrong; one line for each mistake.
     """
     from orchestrator.cli.rule_words import does, fits
-    from orchestrator.reports.tables import print_json, print_rows
+    from orchestrator.reports.tables import print_rows
     from orchestrator.spec.rules_file import read_rules
 
     try:
@@ -74,10 +75,9 @@ def check(given: argparse.Namespace) -> int:
         raise UsageError(message, error.hint) from None
     is_tried = given.log is not None or given.exit_code is not None
     found = _try(rules, given) if is_tried else None
-    if given.json:
-        listed = [rule.model_dump(mode="json") for rule in rules]
-        print_json({"rules": listed, "found": found}, stream=sys.stdout)
-    else:
+    listed = [rule.model_dump(mode="json") for rule in rules]
+
+    def say() -> None:
         rows = [{**rule.model_dump(), "fits": fits(rule), "then": does(rule)} for rule in rules]
         if rows:
             print_rows(rows, ("name", "fits", "then"), stream=sys.stdout)
@@ -86,6 +86,8 @@ def check(given: argparse.Namespace) -> int:
             print(f"{rule}: {expression!r} takes too long here, and is left out in such a run.")
         right = "The file is right." if rows else "The file is right, and has no rules."
         print(_sentence(found, has_log=given.log is not None) if found else right)
+
+    answer(given, {"rules": listed, "found": found}, say=say, table=listed)
     return 1 if found is not None and found["rule"] is None else 0
 
 

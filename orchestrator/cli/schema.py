@@ -6,13 +6,15 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from db.sql.engine import SCHEMA_VERSION
+from orchestrator.cli.outputs import answer
 from orchestrator.cli.places import find_run, parse_label, runs_root
 from orchestrator.cli.stores import check_one, label_of, read_url, told
 from orchestrator.cli.urls import VARIABLE, read_db_url
 from orchestrator.errors import UsageError
-from orchestrator.reports.tables import print_json, print_record, print_rows
+from orchestrator.reports.tables import print_record, print_rows
 
 # More names than these are only counted on a terminal.
 _MOST_NAMES = 10
@@ -37,17 +39,18 @@ def info(given: argparse.Namespace) -> int:
         "experiments": facts.experiments,
         "rows": facts.rows,
     }
-    if given.json:
-        print_json(record, stream=sys.stdout)
-        return 0
-    names = facts.experiments
-    shown = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
-    record["experiments"] = f"{len(names)} ({shown})" if names else "none"
-    print_record({**record, "rows": None}, stream=sys.stdout)
-    print()
-    counts = [{"table": name, "rows": count} for name, count in facts.rows.items()]
-    print_rows(counts, ("table", "rows"), stream=sys.stdout)
+    answer(given, record, say=lambda: _say(record))
     return 0
+
+
+def _say(record: dict[str, Any]) -> None:
+    names = record["experiments"]
+    shown = ", ".join(names[:_MOST_NAMES]) + (", …" if len(names) > _MOST_NAMES else "")
+    experiments = f"{len(names)} ({shown})" if names else "none"
+    print_record({**record, "experiments": experiments, "rows": None}, stream=sys.stdout)
+    print()
+    counts = [{"table": name, "rows": count} for name, count in record["rows"].items()]
+    print_rows(counts, ("table", "rows"), stream=sys.stdout)
 
 
 def upgrade(given: argparse.Namespace) -> int:
@@ -63,14 +66,16 @@ def upgrade(given: argparse.Namespace) -> int:
     url, label = _find(given)
     with told(label):
         done = upgrade_database(url)
-    if given.json:
-        print_json(vars(done) | {"copy": done.copy and str(done.copy)}, stream=sys.stdout)
-    elif done.before == done.after:
-        print(f"{label}: the schema is {done.after} already; nothing was changed.")
-    else:
+
+    def say() -> None:
+        if done.before == done.after:
+            print(f"{label}: the schema is {done.after} already; nothing was changed.")
+            return
         print(f"{label}: the schema is {done.after} now; it was {done.before}.")
         if done.copy is not None:
             print(f"The file as it was: {done.copy}")
+
+    answer(given, vars(done) | {"copy": done.copy and str(done.copy)}, say=say)
     return 0
 
 

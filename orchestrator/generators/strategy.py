@@ -28,12 +28,19 @@ class Kind:
     Attributes:
         make: Makes it for a space and objectives; imports nothing heavy.
         library: What it imports at its first ask, so that it can be imported ahead.
+        says: What it is, in a few words.
+        is_model: Whether it learns from results; the others go the same way whatever comes out.
+        takes_linear: Whether linear constraints shape its points; every other one is told afterwards
+            which of its points meet them.
         packages: What has to be installed for it, beyond Headway's own dependencies.
         extra: The extra of Headway that installs them.
     """
 
     make: Callable[[Space, Objectives], Generator]
     library: str
+    says: str
+    is_model: bool = False
+    takes_linear: bool = False
     packages: tuple[str, ...] = ()
     extra: str = ""
 
@@ -44,16 +51,32 @@ class Kind:
 
 _KINDS = {
     "SOBOL": Kind(
-        make=lambda space, _: QmcGenerator(space, sequence="SOBOL"), library="scipy.stats.qmc"
+        make=lambda space, _: QmcGenerator(space, sequence="SOBOL"),
+        library="scipy.stats.qmc",
+        says="scrambled Sobol points, spread evenly",
     ),
     "HALTON": Kind(
-        make=lambda space, _: QmcGenerator(space, sequence="HALTON"), library="scipy.stats.qmc"
+        make=lambda space, _: QmcGenerator(space, sequence="HALTON"),
+        library="scipy.stats.qmc",
+        says="scrambled Halton points, spread evenly",
     ),
-    "UNIFORM": Kind(make=lambda space, _: UniformGenerator(space), library="numpy"),
-    "TPE": Kind(make=TpeGenerator, library="optuna"),
+    "UNIFORM": Kind(
+        make=lambda space, _: UniformGenerator(space),
+        library="numpy",
+        says="independent random points",
+    ),
+    "TPE": Kind(
+        make=TpeGenerator,
+        library="optuna",
+        says="tree-structured Parzen estimator (Optuna)",
+        is_model=True,
+    ),
     "BOTORCH_MODULAR": Kind(
         make=BotorchGenerator,
         library="ax.adapter.registry",
+        says="Gaussian processes (Ax and BoTorch)",
+        is_model=True,
+        takes_linear=True,
         packages=("ax", "torch"),
         extra="botorch",
     ),
@@ -75,6 +98,19 @@ _NOT_YET = frozenset(
         "SAASBO",
     }
 )
+
+
+def kinds() -> list[tuple[str, Kind, list[str]]]:
+    """Return every generator with its other names, in the order of the registry."""
+    return [
+        (name, kind, [alias for alias, target in _ALIASES.items() if target == name])
+        for name, kind in _KINDS.items()
+    ]
+
+
+def not_yet() -> list[str]:
+    """Return the names that a later Headway will know, in the order of the alphabet."""
+    return sorted(_NOT_YET)
 
 
 def known_names() -> list[str]:

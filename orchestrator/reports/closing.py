@@ -11,7 +11,7 @@ from db.sql.reading.activity import FailureCount
 from db.sql.reading.experiments import ExperimentRow
 from db.sql.reading.outcomes import Scored
 from db.sql.reading.reader import Reader
-from db.states import ExperimentStatus, TrialStatus
+from db.states import ExperimentStatus, FailureClass, TrialStatus
 from orchestrator.errors import HeadwayError
 from orchestrator.reports import rows
 from orchestrator.reports.history import History
@@ -89,10 +89,12 @@ def _best(best: Sequence[Scored], history: History) -> list[str]:
 
 
 def _failures(experiment: ExperimentRow, failures: Sequence[FailureCount]) -> list[str]:
-    if not failures:
+    # What was told to end has not failed.
+    found = [each for each in failures if each.failure_class is not FailureClass.CANCELLED]
+    if not found:
         return []
-    total = sum(failure.count for failure in failures)
-    most = failures[0]
+    total = sum(failure.count for failure in found)
+    most = found[0]
     why = f": {printable(most.message)}" if most.message else ""
     tries = "attempt" if total == 1 else "attempts"
     lost = experiment.trials.get(TrialStatus.FAILED, 0)
@@ -128,9 +130,9 @@ def _next(
     elif experiment.trials.get(TrialStatus.FAILED, 0):
         commands.append(f"headway trials {name} --status failed")
     if experiment.status is ExperimentStatus.FAILED:
-        # It has stopped before its goal, and what stopped it is to be put right first.
+        # What stopped it is to be put right first.
+        commands.append(f"headway why {name}")
         commands += [f"headway hosts {name}"] if has_outs else []
-        commands.append(f"headway resume {name}")
-    else:
-        commands.append(f"headway resume {name} --max_eval {2 * max_eval}")
+    has_goal = experiment.status is ExperimentStatus.FINISHED
+    commands.append(f"headway resume {name}" + (f" --max_eval {2 * max_eval}" if has_goal else ""))
     return ["Next:      " + commands[0], *[" " * 11 + command for command in commands[1:]]]

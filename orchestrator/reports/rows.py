@@ -17,6 +17,7 @@ from db.sql.reading.hosts import HostRow
 from db.sql.reading.outcomes import Scored
 from db.sql.reading.trials import TellingAttempt, TrialRow
 from db.states import ExclusionSource, FailureClass, HostState, TrialStatus
+from orchestrator.reports.head_rows import vitals_row
 from orchestrator.reports.outs import Out, spoken
 
 if TYPE_CHECKING:
@@ -36,6 +37,21 @@ LIST_COLUMNS = (
     "abandoned",
     "best",
     "created_at",
+)
+LIST_SORTS = (
+    "name",
+    "run",
+    "status",
+    "completed",
+    "failed",
+    "running",
+    "waiting",
+    "abandoned",
+    "total",
+    "created_at",
+    "ended_at",
+    "owner",
+    "group",
 )
 _WAITING = (TrialStatus.CANDIDATE, TrialStatus.STAGED)
 _ABANDONED = (TrialStatus.ABANDONED, TrialStatus.STALE)
@@ -92,8 +108,22 @@ def unreadable_row(card: RunCard, run_dir: str, problem: str) -> Row:
     }
 
 
-def status_row(snapshot: Snapshot, failures: Sequence[FailureCount]) -> Row:
-    """Return how an experiment stands, for `headway status`."""
+def best_of(snapshot: Snapshot) -> Row:
+    """Return the best of one moment as the row of `headway list` has it."""
+    if not snapshot.best:
+        return {}
+    # The values of the other objectives of that trial are not in a snapshot.
+    first = snapshot.best[0]
+    return {"best": {first.objective.name: first.value}, "best_trial": first.trial}
+
+
+def status_row(snapshot: Snapshot, failures: Sequence[FailureCount] | None) -> Row:
+    """Return how an experiment stands, for `headway status`.
+
+    Args:
+        snapshot: The moment.
+        failures: What failed how often; None: not known.
+    """
     last = snapshot.generation
     lease = snapshot.lease
     experiment = snapshot.experiment
@@ -117,12 +147,15 @@ def status_row(snapshot: Snapshot, failures: Sequence[FailureCount]) -> Row:
         "fit_seconds": None if last is None else last.fit_time,
         "gen_seconds": None if last is None else last.gen_time,
         "fallback_reason": None if last is None else last.fallback_reason,
-        "failures": {failure.failure_class.value: failure.count for failure in failures},
+        "failures": None
+        if failures is None
+        else {failure.failure_class.value: failure.count for failure in failures},
         "hosts_out": [out_row(out) for out in snapshot.outs],
         "head": snapshot.health.value,
         "head_host": None if lease is None else lease.host,
         "head_pid": None if lease is None else lease.pid or None,
         "head_sign_seconds": snapshot.sign_seconds if snapshot.is_active else None,
+        **vitals_row(snapshot.vitals),
         "created_at": experiment.created_at,
         "ended_at": experiment.ended_at,
         "owner": experiment.owner,

@@ -1,7 +1,8 @@
-"""The one renderer of all tables: a rich table on a terminal, aligned text elsewhere, or JSON."""
+"""The one renderer of all tables: a rich table on a terminal, aligned text elsewhere, JSON or CSV."""
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -76,6 +77,33 @@ def print_json(value: object, *, stream: TextIO) -> None:
     """Print rows or a record as JSON: times in ISO 8601 and UTC, words of enums."""
     json.dump(plain(value), stream, indent=2, ensure_ascii=False, allow_nan=False)
     stream.write("\n")
+
+
+def print_csv(rows: Iterable[Row], columns: Sequence[str], *, stream: TextIO) -> None:
+    """Print rows as CSV with a line of titles: times in ISO 8601 and UTC, what is unknown empty.
+
+    Args:
+        rows: What to print; objects and lists in them become JSON.
+        columns: Titles that are there in any case, first; the rows' other fields follow.
+        stream: Where to.
+    """
+    found = list(rows)
+    titles = list(dict.fromkeys([*columns, *(name for row in found for name in row)]))
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(titles)
+    writer.writerows([_field(row.get(name)) for name in titles] for row in found)
+
+
+def _field(value: object) -> str:
+    match plain(value):
+        case None:
+            return ""
+        case str() as said:
+            return said
+        case float() as number:
+            return repr(number)
+        case said:
+            return json.dumps(said, ensure_ascii=False, allow_nan=False)
 
 
 def plain(value: object) -> Any:  # JSON has no type of its own

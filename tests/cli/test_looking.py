@@ -38,6 +38,12 @@ def data(capsys: pytest.CaptureFixture[str], name: str, *words: str) -> Any:
     return json.loads(told(capsys, name, *words, "--json"))
 
 
+def test_the_version_is_told_also_where_headway_is_not_installed() -> None:
+    told = headway("--version")
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout.startswith("headway ")
+
+
 def test_list_names_all_runs_here(search: Search, capsys: pytest.CaptureFixture[str]) -> None:
     second = local_search(Path("runs").absolute(), run_number=2)
     rows = data(capsys, "list")

@@ -118,7 +118,7 @@ def test_each_mistake_is_a_line_with_its_place(here: Path) -> None:
         (["check", "rules.yaml", "--log", "."], "--log: '.' cannot be read: it is no file"),
         (["check", "rules.yaml", "--exit_code", "256"], "'256' is out of range"),
         (["check"], "rules check: the following arguments are required: FILE"),
-        (["check", ""], "rules check: argument FILE: it is empty"),
+        (["check", ""], "rules check: FILE: it is empty"),
     ],
 )
 def test_bad_input_is_named(words: list[str], said: str) -> None:

@@ -14,15 +14,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from db.sql import leases
 from db.sql.engine import SCHEMA_VERSION, connect, make_engine, sqlite_url
-from db.sql.leases import Holder
 from orchestrator.cli import database, notices
 from orchestrator.cli.stores import label_of
 from orchestrator.cli.urls import VARIABLE
 from orchestrator.errors import HeadAliveError, UsageError
 from tests.db.released import VERSIONS, load, write_run_folder
 from tests.db.rich import make_rich
+from tests.db.sql.test_upgrade import hold
 from tests.main_job.runs import HEADWAY
 
 
@@ -72,7 +71,11 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=VERSIONS)
+# The commands do the same for all versions; what each needs is seen in db/sql/test_upgrade.
+SELDOM = [pytest.param(version, marks=pytest.mark.slow) for version in VERSIONS[:-1]]
+
+
+@pytest.fixture(params=[*SELDOM, VERSIONS[-1]])
 def old(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Old:
     version = str(request.param)
     folder = write_run_folder(version, tmp_path)
@@ -203,10 +206,7 @@ def test_a_living_head_is_named_with_exit_code_5(here: Path) -> None:
     url = sqlite_url(folder / "database.db")
     load("0001", url, work=here)
     engine = make_engine(url)
-    with engine.begin() as connection:
-        old = leases.find(connection, 1)
-        holder = Holder(host="node7", boot_id="b", pid=4711, process_started=1)
-        leases.take(connection, 1, holder=holder, old=old, seconds=30)
+    hold(engine, 30)
     engine.dispose()
     with pytest.raises(HeadAliveError, match=r"head of old/1 uses it: process 4711 on node7"):
         database.run("db", ["upgrade", "old"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import tempfile
 from pathlib import Path
@@ -38,3 +39,10 @@ def test_a_disk_that_takes_no_details_is_told_too(
 ) -> None:
     text = said(capfd, folder=tmp_path / "gone")
     assert "details could not be written: No such file" in text
+
+
+def test_an_encoding_without_a_character_gets_an_escape(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr("sys.stdout", stream)
+    assert cli.main(["--help"]) == 0
+    assert rb"usage: headway COMMAND \u2026" in stream.buffer.getvalue()

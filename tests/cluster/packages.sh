@@ -5,7 +5,7 @@
 set -eu
 
 # Without arguments, what the private services need; else the packages that are named.
-packages="${*:-slurm-wlm slurmdbd munge mariadb-server postgresql lsof tmux sqlite3}"
+packages="${*:-slurm-wlm slurmdbd munge mariadb-server postgresql lsof tmux sqlite3 zsh fish}"
 
 if ! command -v dpkg-query >/dev/null; then
     echo "packages.sh: no Debian; what the tests need is called there: $packages"

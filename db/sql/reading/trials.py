@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -87,20 +87,50 @@ class Order:
     is_reversed: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Which trials are wanted; what is empty does not matter.
+
+    Attributes:
+        statuses: Those in one of these.
+        hosts: Those that were tried on one of these hosts, by any of their attempts.
+        failures: Those of which an attempt failed in one of these classes.
+        generators: Those whose point one of these generators gave.
+    """
+
+    statuses: Sequence[TrialStatus] = ()
+    hosts: Sequence[str] = ()
+    failures: Sequence[FailureClass] = ()
+    generators: Sequence[str] = ()
+
+
 def keys(
     connection: sa.Connection,
     experiment_id: int,
     *,
-    statuses: Sequence[TrialStatus] = (),
+    choice: Choice | None = None,
     order: Order | None = None,
     limit: int | None = None,
 ) -> list[int]:
-    """Return the keys of trials in order; those of `statuses`, or all if that is empty."""
+    """Return the keys of trials in order: those that are wanted, or all."""
     query = sa.select(_trial.c.id).where(_trial.c.experiment_id == experiment_id).limit(limit)
-    if statuses:
-        query = query.where(_trial.c.status.in_(statuses))
+    for condition in _conditions(choice or Choice()):
+        query = query.where(condition)
     found = connection.execute(_sorted(query, order or Order()))
     return [int(key) for (key,) in found]
+
+
+def _conditions(choice: Choice) -> Iterator[sa.ColumnElement[bool]]:
+    if choice.statuses:
+        yield _trial.c.status.in_(choice.statuses)
+    if choice.generators:
+        given = sa.select(_generation.c.id).where(_generation.c.generator.in_(choice.generators))
+        yield _trial.c.generation_id.in_(given)
+    tried = sa.exists().where(_attempt.c.trial_id == _trial.c.id)
+    if choice.hosts:
+        yield tried.where(_attempt.c.host.in_(choice.hosts))
+    if choice.failures:
+        yield tried.where(_attempt.c.failure_class.in_(choice.failures))
 
 
 def _sorted(query: sa.Select[Any], order: Order) -> sa.Select[Any]:
