@@ -22,6 +22,8 @@ from benchmarks import (
     resume,
     starts,
     typing_to_end,
+    viewer,
+    waiting,
 )
 from benchmarks.figures import BenchmarkError, Grid, Table
 from benchmarks.place import Place, open_place
@@ -39,9 +41,11 @@ FIGURES: dict[str, Measure] = {
     "ax": ax_views.measure,
     "hosts": hosts.measure,
     "black_hole": black_hole.measure,
+    "viewer": viewer.measure,
+    "waiting": waiting.measure,
 }
-# These are simulated: no service is started for them.
-_ALONE = frozenset({"hosts"})
+# These are simulated, or start what they need: no service is started for them.
+_ALONE = frozenset({"hosts", "viewer"})
 
 
 def main(words: list[str] | None = None) -> int:

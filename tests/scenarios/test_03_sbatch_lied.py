@@ -64,7 +64,13 @@ LIES = {
 }
 
 
-@pytest.mark.parametrize("lie", LIES)
+@pytest.mark.parametrize(
+    "lie",
+    [
+        pytest.param(lie, marks=[pytest.mark.slow] * (lie == "refused, and it waits"))
+        for lie in LIES
+    ],
+)
 def test_a_job_that_is_there_although_sbatch_failed_does_no_harm(
     login_node: Place, slurm_cluster: PrivateSlurm, wrappers: Wrappers, lie: str
 ) -> None:

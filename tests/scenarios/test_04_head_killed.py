@@ -93,7 +93,7 @@ def test_a_head_that_is_killed_at_random_moments_loses_and_repeats_nothing(
 @pytest.mark.parametrize(
     "commits", [range(1, 5), pytest.param(range(1, 40), marks=pytest.mark.slow)]
 )
-@pytest.mark.parametrize("how", ["before", "after"])
+@pytest.mark.parametrize("how", [pytest.param("before", marks=pytest.mark.slow), "after"])
 def test_a_head_that_dies_at_any_commit_loses_and_repeats_nothing(
     laptop: Place, how: str, commits: range
 ) -> None:

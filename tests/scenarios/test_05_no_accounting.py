@@ -136,7 +136,7 @@ def strike(folder: Path, cluster: PrivateSlurm, fates: list[str]) -> None:
 @pytest.mark.parametrize(
     ("sacct", "fates"),
     [
-        *((name, list(FATES)[:-1]) for name in ("hanging", "of yesterday")),
+        ("hanging", list(FATES)[:-1]),
         *(pytest.param(name, list(FATES), marks=pytest.mark.slow) for name in SACCT),
     ],
 )

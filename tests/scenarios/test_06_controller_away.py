@@ -45,7 +45,7 @@ def away(cluster: PrivateSlurm, how: str) -> Iterator[None]:
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("seconds", [2, pytest.param(300, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("how", ["ended", "frozen"])
+@pytest.mark.parametrize("how", [pytest.param("ended", marks=pytest.mark.slow), "frozen"])
 def test_a_controller_that_is_away_fails_nothing(
     login_node: Place, slurm_cluster: PrivateSlurm, postgres_url: str, how: str, seconds: float
 ) -> None:

@@ -22,7 +22,12 @@ COMMAND = (
 )
 
 
-@pytest.fixture(params=["files", pytest.param("server", marks=pytest.mark.postgres)])
+@pytest.fixture(
+    params=[
+        pytest.param("files", marks=pytest.mark.slow),
+        pytest.param("server", marks=pytest.mark.postgres),
+    ]
+)
 def url(request: pytest.FixtureRequest) -> str | None:
     """The database: the SQLite file of the run, or PostgreSQL."""
     if request.param == "files":

@@ -79,6 +79,7 @@ def test_what_is_not_a_host_s_fault_excludes_none(
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_preemption_excludes_none(
     preempting_place: Place, preempting_cluster: PrivateSlurm
 ) -> None:

@@ -73,7 +73,7 @@ def place(tmp_path: Path, faulty_cluster: PrivateSlurm, wrappers: Wrappers) -> I
 @pytest.mark.parametrize(
     ("trials", "words", "said"),
     [
-        (1, ("--requeue",), "launch failed requeued held"),
+        pytest.param(*(1, ("--requeue",), "launch failed requeued held"), marks=pytest.mark.slow),
         (NODES, ("--requeue",), "launch failed requeued held"),
         # Slurm calls it running for a minute, and then NODE_FAIL.
         (NODES, (), "launch failed (draining: Prolog error)"),

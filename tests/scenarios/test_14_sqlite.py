@@ -46,7 +46,10 @@ def test_on_a_network_file_system_one_host_at_a_time_opens_the_file(
     with strange(place, "network", tmp_path, *SEARCH) as head:
         wait_until(lambda: len(lines_of(tmp_path / "seen")) >= 2)
         assert not list(run_dir.glob("database.db-wal"))
-        for words in (("resume", "shared"), ("status", "shared"), ("db", "check", "shared")):
+        wait_until((run_dir / "live.json").exists)
+        code, output = strange(place, "network", tmp_path, "status", "shared", host=there).wait()
+        assert (code, here in output) == (0, True), output
+        for words in (("resume", "shared"), ("trials", "shared"), ("db", "check", "shared")):
             code, output = strange(place, "network", tmp_path, *words, host=there).wait()
             assert (code, here in output) == (5, True), output
         head.kill()

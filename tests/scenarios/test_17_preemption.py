@@ -124,7 +124,8 @@ def test_preemptions_cost_no_try_when_slurm_requeues(
     assert_nothing_grew(preempting_place)
 
 
-@pytest.mark.parametrize("size", [2, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [10])
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_preemptions_cost_no_try_when_slurm_requeues_and_workers_leave_files(
     preempting_place: Place, preempting_cluster: PrivateSlurm, size: int
@@ -153,6 +154,7 @@ def test_preemptions_cost_no_try_when_headway_submits_again(
     assert_nothing_grew(preempting_place)
 
 
+@pytest.mark.slow
 def test_a_stop_takes_back_the_jobs_that_wait_to_run_again(
     preempting_place: Place, preempting_cluster: PrivateSlurm
 ) -> None:

@@ -116,6 +116,7 @@ def test_jobs_that_wait_are_steered_away_from_a_host_that_is_excluded_meanwhile(
 
 
 @pytest.mark.slurm
+@pytest.mark.slow
 def test_where_jobs_cannot_be_changed_they_are_submitted_again(
     place: Place, small_cluster: PrivateSlurm, wrappers: Wrappers
 ) -> None:

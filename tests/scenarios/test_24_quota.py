@@ -89,6 +89,7 @@ def test_a_full_quota_stops_submission_instead_of_burning_trials(
     assert jobs_left(slurm_cluster, "quota") == []
 
 
+@pytest.mark.slow
 def test_a_full_disk_under_sqlite_and_local_workers_is_waited_for(
     laptop: Place, quota: Path
 ) -> None:
