@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("db", "worker", "orchestrator", "slurm_templates")
@@ -47,6 +50,35 @@ def modules() -> list[str]:
     return found
 
 
+def path_of(name: str) -> Path:
+    """The file of a module."""
+    path = ROOT.joinpath(*name.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def imported(path: Path, known: frozenset[str]) -> set[str]:
+    """The modules of ours that a module needs before it is there itself."""
+    found = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= names & known or {str(node.module)}
+    return found & known
+
+
+def test_no_modules_import_each_other() -> None:
+    paths = {name: path_of(name) for name in modules()}
+    known = frozenset(paths)
+    left = {name: imported(path, known) - {name} for name, path in paths.items()}
+    assert sum(map(len, left.values())) > 1000
+    while ready := {name for name, needs in left.items() if not needs & left.keys()}:
+        left = {name: needs for name, needs in left.items() if name not in ready}
+    assert not left, "these, or what they import, import each other"
+
+
+@pytest.mark.slow
 def test_every_module_can_be_imported_first() -> None:
     names = modules()
     assert len(names) > 80

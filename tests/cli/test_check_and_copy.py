@@ -270,6 +270,7 @@ def test_no_password_is_told(
     assert "16 trials" in texts[-1]
 
 
+@pytest.mark.slow
 def test_a_run_is_whole_and_can_be_copied_at_any_moment(here: Path) -> None:
     place = Place(here)
     words = ["run", "--experiment_name", "first", "--force_local_execution", "--max_eval", "12"]

@@ -25,6 +25,7 @@ def login_node(tmp_path: Path, slurm_cluster: PrivateSlurm) -> Iterator[Place]:
         yield place
 
 
+@pytest.mark.slow
 def test_a_job_that_waits_follows_a_persons_word_and_why_tells_it(login_node: Place) -> None:
     def slurm_says() -> str:
         """Why the trial waits that does; nothing while none is known to wait."""

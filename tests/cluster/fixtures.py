@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -26,10 +27,28 @@ MARKERS = {
 }
 
 
+# On MariaDB these run with the slow ones only: what they show is the same there by the same queries, while
+# making its tables takes ten times as long as on the others.
+SELDOM_ON_MARIADB = (
+    *("db/sql/test_checks.py", "db/sql/test_columns.py", "db/sql/test_copying", "db/sql/test_host"),
+    *(
+        "db/sql/test_log.py",
+        "db/sql/test_overview.py",
+        "db/sql/test_states.py",
+        "db/test_export.py",
+    ),
+    *("db/test_frames.py", "docs/", "reports/"),
+)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that use a service; first, because ``-m`` chooses in the same hook."""
+    tests = Path(__file__).parents[1]
     for item in items:
+        place = item.path.relative_to(tests).as_posix()
+        if item.get_closest_marker("mysql") and place.startswith(SELDOM_ON_MARIADB):
+            item.add_marker("slow")
         for name in getattr(item, "fixturenames", ()):
             if name in MARKERS:
                 item.add_marker(MARKERS[name])

@@ -113,6 +113,7 @@ def test_both_partitions_have_all_nodes(slurm_cluster: PrivateSlurm) -> None:
 
 
 @pytest.mark.slurm
+@pytest.mark.slow
 def test_a_dead_node_goes_down_and_comes_back(small_cluster: PrivateSlurm) -> None:
     mark = f"{small_cluster.folder}/outlives-its-job"
     # The second process leaves the job's process tree, as a badly written program does.
@@ -240,6 +241,7 @@ def test_a_wrong_password_is_refused(postgres_url: str) -> None:
 
 @pytest.mark.slurm
 @pytest.mark.postgres
+@pytest.mark.slow
 def test_a_person_starts_and_stops_both_from_the_command_line() -> None:
     require_programs("Slurm", (*required_programs(SlurmSettings()), *postgres.PROGRAMS))
     # Not tmp_path: the accounts mysql and postgres could not reach it.

@@ -82,9 +82,9 @@ def test_a_search_with_eight_slots_replays_and_a_changed_point_is_named(laptop: 
     "words",
     [
         ("--model", "HALTON"),
-        ("--model", "UNIFORM"),
+        pytest.param(("--model", "UNIFORM"), marks=pytest.mark.slow),
         ("--generation_strategy", "UNIFORM=6,TPE=6,HALTON=4"),
-        ("--num_random_steps", "0", "--model", "TPE"),
+        pytest.param(("--num_random_steps", "0", "--model", "TPE"), marks=pytest.mark.slow),
     ],
     ids=" ".join,
 )
@@ -113,6 +113,7 @@ def test_a_search_whose_head_was_killed_twice_replays(laptop: Place) -> None:
     assert [json.loads(each)["taken_over"]["why"] for (each,) in resumes] == ["it was dead"] * 2
 
 
+@pytest.mark.slow
 def test_a_search_whose_generator_processes_died_replays(laptop: Place) -> None:
     words = (*START, *MIXED, "--num_parallel_jobs", "4", "--max_eval", "30", *SOBOL_THEN_TPE)
     started = laptop.start(*words, "--run_program", SLOW)

@@ -57,6 +57,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     monkeypatch.setenv("SLURM_CONF", str(tmp_path / "slurm.conf"))
     site.prints("squeue", answer("squeue.txt"))
     site.prints("sacct", answer("sacct.txt"))
+    # A Slurm that is installed on this machine would look for its configuration for a minute.
+    site.fails("sinfo", "sinfo: error: s_p_parse_file: cannot stat file")
     return site
 
 
@@ -164,7 +166,8 @@ def test_a_job_that_both_commands_deny_is_gone(site: Site) -> None:
         "527_1": JobState.CANCELLED,
         "999": JobState.GONE,
     }
-    assert [call.split()[0] for call in site.calls()] == ["squeue", "sacct"]
+    # The last one about the host of the job that was cancelled.
+    assert [call.split()[0] for call in site.calls()] == ["squeue", "sacct", "sinfo"]
     assert "--jobs=527_1,999" in site.calls()[1], "the queue does not say who cancelled 527_1"
 
 

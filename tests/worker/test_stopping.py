@@ -145,6 +145,7 @@ def test_a_program_that_ends_itself_when_told_with_its_worker_was_told_to_stop(r
     assert (ending["cause"], ending["exit_code"]) == ("TERMINATED", 143)
 
 
+@pytest.mark.slow
 def test_time_in_which_a_trial_was_frozen_is_not_its_own(run: Run) -> None:
     program = "echo $$ > pid; echo ready; for i in {1..20}; do sleep 0.1; done; echo RESULT: 1"
     run.change(program=program, worker_timeout_seconds=6)

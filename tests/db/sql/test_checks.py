@@ -247,15 +247,17 @@ def wrongly_found(pair: tuple[Rich, Rich], name: str, trial: int | None, break_i
     """Break something and say what the check makes of it, if that is not what it should."""
     with breaking(pair) as breaker:
         break_it(breaker)
-        findings = breaker.found()
-        mine = breaker.found(breaker.rich)
-        others = breaker.found(breaker.other)
+        findings, mine, others = breaker.found(), None, None
+        # One experiment is chosen by the same condition everywhere.
+        if pair[0].engine.dialect.name == "sqlite":
+            mine, others = breaker.found(breaker.rich), breaker.found(breaker.other)
     is_warning = name in {"reports-wait", "started-without-job"}
     is_right = (
         {finding.check for finding in findings} == {name}
         and trial in {finding.trial for finding in findings}
         and all(finding.is_warning == is_warning for finding in findings)
-        and (mine, others) == (findings, [])
+        and mine in (findings, None)
+        and not others
     )
     return "" if is_right else f"{name}: {findings}"
 
