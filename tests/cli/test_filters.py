@@ -169,3 +169,8 @@ def test_an_empty_choice_says_that_there_are_others(
     ):
         dispatch(words)
         assert said in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("several")
+def test_hyphens_and_underscores_mean_the_same(told: Told) -> None:
+    assert told("list", "--run-dir", "runs") == told("list", "--run_dir=runs")

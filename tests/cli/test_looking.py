@@ -290,12 +290,6 @@ def test_help_loads_no_heavy_library() -> None:
     assert "headway trials first --status failed" in result.stdout
 
 
-def test_hyphens_and_underscores_mean_the_same(
-    search: Search, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert data(capsys, "list", "--run-dir", "runs") == data(capsys, "list", "--run_dir=runs")
-
-
 def test_experiments_are_found_in_a_database(
     search: Search, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

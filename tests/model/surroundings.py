@@ -25,7 +25,8 @@ from orchestrator.cluster.base import Order
 from tests.health.payloads import end
 from tests.model.truth import Life, Truth
 from tests.steps.scripted import Clock
-from tests.steps.world import Worker, World
+from tests.steps.worker import Worker
+from tests.steps.world import World
 
 TRIALS, SLOTS = 4, 2
 

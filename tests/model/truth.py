@@ -7,7 +7,7 @@ from typing import Any
 
 from db.records import ReportMessage
 from orchestrator.cluster.base import Answer, AnswerKind
-from tests.steps.world import Worker
+from tests.steps.worker import Worker
 
 GOOD_ENDS: tuple[dict[str, Any], ...] = ({}, {"cause": "TERMINATED"})
 BAD_ENDS: tuple[dict[str, Any], ...] = (

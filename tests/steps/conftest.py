@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.steps.scripted import Clock
-from tests.steps.world import Worker, World
+from tests.steps.worker import Worker
+from tests.steps.world import World
 
 
 @pytest.fixture(params=["direct", "spool"])

@@ -14,7 +14,8 @@ from db.sql.tables import Base
 from db.states import EventKind, ExclusionSource, HostState, JobState
 from orchestrator.cluster.base import ClusterHost, Limits, Order
 from orchestrator.steps import roster
-from tests.steps.world import Worker, World
+from tests.steps.worker import Worker
+from tests.steps.world import World
 
 FAILS = {"exit_code": 1}
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tests.steps.world import Worker, World
+from tests.steps.worker import Worker
+from tests.steps.world import World
 
 MakeWorld = Callable[..., World]
 STEP = "slurmstepd: error: StepId=7.0 exceeded memory limit (307200 > 102400), being killed"

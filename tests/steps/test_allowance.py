@@ -10,7 +10,8 @@ import pytest
 
 from orchestrator.cluster.base import Answer, AnswerKind, Order, Quota
 from orchestrator.steps.allowance import DOUBT_SECONDS
-from tests.steps.world import Worker, World
+from tests.steps.worker import Worker
+from tests.steps.world import World
 
 MakeWorld = Callable[..., World]
 FULL = Answer(

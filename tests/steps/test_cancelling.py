@@ -10,7 +10,8 @@ import pytest
 from db.states import JobState
 from orchestrator.cluster.base import Answer, AnswerKind, JobStatus, Order
 from orchestrator.steps.ghosts import RUNNING_SECONDS
-from tests.steps.world import Worker, World, attempts_of, status_of
+from tests.steps.worker import Worker
+from tests.steps.world import World, attempts_of, status_of
 
 MakeWorld = Callable[..., World]
 UNCLEAR = Answer(kind=AnswerKind.UNCLEAR, message="Socket timed out")

@@ -10,7 +10,8 @@ import pytest
 
 from db.sql import code_files
 from orchestrator.steps.code import MOST_VERSIONS, record
-from tests.steps.world import Worker, World
+from tests.steps.worker import Worker
+from tests.steps.world import World
 
 FIRST = {"sha256": "a" * 64, "bytes": 1}
 SECOND = {"sha256": "b" * 64, "bytes": 2}

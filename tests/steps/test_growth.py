@@ -12,7 +12,8 @@ import pytest
 from orchestrator.cluster.base import Answer, AnswerKind, ClusterHost, Limits, Order
 from orchestrator.errors import ClusterError
 from tests.health.payloads import end
-from tests.steps.world import Worker, World, attempts_of, status_of, try_again
+from tests.steps.worker import Worker
+from tests.steps.world import World, attempts_of, status_of, try_again
 
 MakeWorld = Callable[..., World]
 TOO_MUCH = Answer(

@@ -9,7 +9,8 @@ import pytest
 from db.states import EventKind
 from orchestrator.steps import parole, roster
 from tests.steps.fleet import FAILS, Fleet
-from tests.steps.world import Worker, World, attempts_of
+from tests.steps.worker import Worker
+from tests.steps.world import World, attempts_of
 
 
 @pytest.fixture

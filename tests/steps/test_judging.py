@@ -12,7 +12,8 @@ from db.states import JobState
 from orchestrator.steps import readings
 from orchestrator.steps.log_ends import LogEnds
 from tests.steps.judged import STEP, MakeWorld, begin, evidence, fate, write_log
-from tests.steps.world import Worker, World, attempts_of, status_of
+from tests.steps.worker import Worker
+from tests.steps.world import World, attempts_of, status_of
 
 CUDA = "torch.cuda.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB."
 LIMIT = "slurmstepd: error: *** JOB 7 ON n1 CANCELLED AT 2030-01-02T03:04:05 DUE TO TIME LIMIT ***"

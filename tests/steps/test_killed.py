@@ -10,7 +10,8 @@ import pytest
 from db.states import JobState
 from tests.health.payloads import end
 from tests.steps.judged import STEP, MakeWorld, begin, evidence, fate, write_log
-from tests.steps.world import Worker, World, attempts_of
+from tests.steps.worker import Worker
+from tests.steps.world import World, attempts_of
 
 
 @pytest.fixture

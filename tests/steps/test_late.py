@@ -9,7 +9,8 @@ import pytest
 from db.sql import incoming
 from db.states import JobState
 from orchestrator.steps.observe import News
-from tests.steps.world import Worker, World, attempts_of, status_of, try_again
+from tests.steps.worker import Worker
+from tests.steps.world import World, attempts_of, status_of, try_again
 
 
 def lose(world: World, worker: Worker) -> None:

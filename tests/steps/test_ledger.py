@@ -10,7 +10,8 @@ import pytest
 
 from db.states import JobState
 from orchestrator.cluster.base import Answer, AnswerKind
-from tests.steps.world import Worker, World
+from tests.steps.worker import Worker
+from tests.steps.world import World
 
 MakeWorld = Callable[..., World]
 # Of a worker that was told to stop, and of others.

@@ -14,7 +14,8 @@ from db.spool.reports import write_report
 from orchestrator.errors import HeadwayError
 from orchestrator.steps.mailbox import Mailbox
 from tests.health.payloads import end
-from tests.steps.world import Worker, World, attempts_of, status_of
+from tests.steps.worker import Worker
+from tests.steps.world import World, attempts_of, status_of
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 
 from db.states import JobState
 from tests.steps.fleet import Fleet
-from tests.steps.world import Worker, World, attempts_of
+from tests.steps.worker import Worker
+from tests.steps.world import World, attempts_of
 
 RULE = {
     "name": "broken-gpu",

@@ -12,7 +12,8 @@ from db.states import JobState
 from orchestrator.cluster.base import Answer, AnswerKind
 from orchestrator.steps.pace import FIRST_PATIENCE_SECONDS
 from tests.steps.scripted import ScriptedGenerator
-from tests.steps.world import Worker, World, try_again
+from tests.steps.worker import Worker
+from tests.steps.world import World, try_again
 
 MakeWorld = Callable[..., World]
 TWO_STEPS = {"nodes": [{"generator": "SOBOL", "num_trials": 2}, {"generator": "TPE"}]}

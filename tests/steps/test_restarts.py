@@ -12,7 +12,8 @@ from db.restarts import nonce_of
 from db.spool import assignments
 from db.spool.reports import write_report
 from db.states import JobState
-from tests.steps.world import Worker, World, attempts_of, status_of
+from tests.steps.worker import Worker
+from tests.steps.world import World, attempts_of, status_of
 from worker.payloads import unclaimed
 
 STOPPED: dict[str, Any] = {"cause": "TERMINATED", "exit_code": None, "signal": 15, "results": {}}

@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from db.states import JobState
 from tests.health.payloads import end
-from tests.steps.world import Worker, World, attempts_of, status_of
+from tests.steps.worker import Worker
+from tests.steps.world import World, attempts_of, status_of
 
 
 def log_of(world: World, worker: Worker) -> Path:

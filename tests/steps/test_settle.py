@@ -11,7 +11,8 @@ from db.records import Assignment
 from db.spool import reports
 from db.states import JobState
 from tests.health.payloads import end
-from tests.steps.world import Worker, World, attempts_of, status_of, try_again
+from tests.steps.worker import Worker
+from tests.steps.world import World, attempts_of, status_of, try_again
 
 MakeWorld = Callable[..., World]
 

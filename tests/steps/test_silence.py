@@ -17,7 +17,8 @@ from db.sql import leases
 from db.sql.tables import Attempt, table_of
 from db.states import JobState
 from orchestrator.steps.space import Space
-from tests.steps.world import Worker, World, attempts_of, status_of, try_again
+from tests.steps.worker import Worker
+from tests.steps.world import World, attempts_of, status_of, try_again
 
 MakeWorld = Callable[..., World]
 STEP_SECONDS = 10.0

@@ -8,7 +8,8 @@ from db.records import Claim
 from db.restarts import nonce_of
 from db.spool import assignments
 from db.spool.reports import write_report
-from tests.steps.world import Worker, World, attempts_of, status_of
+from tests.steps.worker import Worker
+from tests.steps.world import World, attempts_of, status_of
 from worker.payloads import unclaimed
 
 REASON = "job 999999 had not claimed its attempt, which another worker may run"

@@ -13,7 +13,8 @@ from orchestrator.cluster.commands import CallBudget
 from orchestrator.reports.vitals import Vitals
 from orchestrator.steps.propose import ERROR_PAUSE_SECONDS
 from orchestrator.steps.vitals import Checkup
-from tests.steps.world import Worker, World
+from tests.steps.worker import Worker
+from tests.steps.world import World
 
 MakeWorld = Callable[..., World]
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
 from db.direct import DirectStore
-from db.records import Assignment, Claim, EndPayload, ReportMessage
+from db.records import Claim, ReportMessage
 from db.spool import assignments, layout, reports
 from db.sql import experiments, leases
 from db.sql.engine import connect, sqlite_url
@@ -40,52 +40,10 @@ from orchestrator.steps.submit import Submitter
 from orchestrator.steps.throttle import Throttle
 from orchestrator.steps.tolerance import Tolerance
 from tests.db.sql.samples import HOLDER, new_experiment
-from tests.health.payloads import end
 from tests.steps.picture import picture
 from tests.steps.scripted import Clock, Inline, ScriptedCluster, ScriptedGenerator
 from tests.steps.specs import make_spec
-
-
-@dataclass
-class Worker:
-    """A worker that has claimed an attempt."""
-
-    world: World
-    assignment: Assignment
-    sequence: int = 0
-    messages: list[ReportMessage] = field(default_factory=list)
-
-    @property
-    def index(self) -> int:
-        return self.assignment["trial_index"]
-
-    def send(self, kind: Any, payload: Any, *, token: str | None = None) -> None:
-        """Report."""
-        message = self.message(kind, payload, token=token)
-        self.messages.append(message)
-        self.world.deliver(message)
-
-    def message(self, kind: Any, payload: Any, *, token: str | None = None) -> ReportMessage:
-        """Make a report."""
-        return {
-            "attempt_id": self.assignment["attempt_id"],
-            "attempt_token": token or self.assignment["attempt_token"],
-            "kind": kind,
-            "sequence": 0,
-            "created_at": "2030-01-02T03:04:05.678901+00:00",
-            "payload": dict(payload),
-        }
-
-    def end(self, **changes: Any) -> None:
-        """Report an end; a success with results of its own if nothing is changed."""
-        first, second = self.world.names
-        results = {first: float(self.index), second: -float(self.index)}
-        payload: EndPayload = end(**({"results": results} | changes))
-        self.send("END", payload)
-
-    def fail(self, code: int = 1) -> None:
-        """Report a program that failed."""
-        self.end(exit_code=code)
+from tests.steps.worker import Worker
 
 
 class World:
