@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import select
-import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from orchestrator.cli import completion
 from orchestrator.cli.completion_script import make_script
 from orchestrator.errors import UsageError
 from tests.cli.commands import headway
+from tests.cluster.fixtures import require_programs
 
 SHELLS = {
     "bash": (["bash", "--norc", "--noprofile", "-i"], "source ./script\n"),
@@ -66,8 +66,7 @@ def terminal(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Termina
     """A shell that completes, in a folder with two searches and another folder of runs."""
     shell = request.param
     words, read_script = SHELLS[shell]
-    if shutil.which(words[0]) is None:
-        pytest.skip(f"{shell} is not installed")
+    require_programs(shell, words[:1])
     for run in ("runs/first/1", "runs/network/1", "other/zed/1"):
         (tmp_path / run).mkdir(parents=True)
         (tmp_path / run / "spec.json").touch()

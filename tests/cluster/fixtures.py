@@ -27,8 +27,8 @@ MARKERS = {
 }
 
 
-# On MariaDB these run with the slow ones only: what they show is the same there by the same queries, while
-# making its tables takes ten times as long as on the others.
+# On MariaDB these run with the slow ones only, to keep `make test` under its limit: making its tables
+# for each test takes longest of all systems.
 SELDOM_ON_MARIADB = (
     *("db/sql/test_checks.py", "db/sql/test_columns.py", "db/sql/test_copying", "db/sql/test_host"),
     *(

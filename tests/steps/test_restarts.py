@@ -313,9 +313,7 @@ def test_a_later_run_that_could_not_claim_lets_the_trial_try_again(
     assert len(world.cluster.orders) == 2
 
 
-def test_a_later_run_that_could_not_claim_keeps_no_result_of_the_first_one_out(
-    world: World, worker: Worker
-) -> None:
+def test_a_run_that_could_not_claim_keeps_no_result_out(world: World, worker: Worker) -> None:
     requeue(world, worker)
     (order,) = world.cluster.orders
     claim: Claim = {"claim": "n1.1", "host": "h", "slurm_job_id": None, "pid": 1, "started_at": ""}
