@@ -104,7 +104,7 @@ class Workers:
         tasks = [f"{job}_{i}" for i in range(int(array[1]) + 1)] if array else [f"{job}"]
         moment = int(time.time())
         rows = [
-            f"{task}|RUNNING|node{place % 8 + 1}|None|{moment}|{name[1]}\n"
+            f"{task}|RUNNING|node{place % 8 + 1}|None|{moment}|me|normal|alpha|{name[1]}\n"
             for place, task in enumerate(tasks)
         ]
         draft = self._folder / "queue.new"

@@ -71,6 +71,7 @@ def make_cluster(spec: ExperimentSpec, *, is_new: bool = True) -> Cluster:
         reservation=spec.resources.reservation,
         account=spec.resources.account,
         qos=spec.resources.qos,
+        partition=spec.resources.partition,
         site=spec.site,
     )
     check_partition(spec.resources.partition, cluster.partitions())

@@ -181,7 +181,7 @@ class Quota:
     Attributes:
         largest_array: Tasks of an array at most; 1: it takes no arrays. None: not known.
         most_jobs: Jobs that may wait and run at once, those of other searches and other work
-            counted as well; None: not known, or no limit.
+            counted as well if the limit is also theirs; None: not known, or no limit.
     """
 
     largest_array: int | None = None
@@ -229,7 +229,8 @@ class Survey:
             index; empty: the scheduler denies it. A name that is missing is not known, as not every
             command answered. None if the scheduler did not answer at all.
         living: All own tasks of the family that wait or run.
-        others: How many other tasks of this user wait or run.
+        others: How many other tasks of this user wait or run, of those that count towards the
+            limit that `quota` told.
     """
 
     statuses: dict[str, JobStatus]

@@ -58,6 +58,7 @@ class PartitionFacts:
         is_default: Whether jobs go there that name none.
         max_time: Longest time limit.
         max_nodes: Most nodes of a job.
+        qos: The one whose limits hold there; `N/A`: none.
     """
 
     name: str
@@ -65,6 +66,7 @@ class PartitionFacts:
     is_default: bool
     max_time: str
     max_nodes: str
+    qos: str = "N/A"
 
 
 def read_facts(output: str) -> dict[str, PartitionFacts]:
@@ -80,6 +82,7 @@ def read_facts(output: str) -> dict[str, PartitionFacts]:
                 is_default=words.get("Default") == "YES",
                 max_time=words.get("MaxTime", "?"),
                 max_nodes=words.get("MaxNodes", "?"),
+                qos=words.get("QoS", "N/A"),
             )
     return found
 

@@ -16,7 +16,7 @@ from orchestrator.cluster.states import job_state
 from orchestrator.spec.hostlists import expand_hosts
 
 # Times come as seconds since 1970 (SLURM_TIME_FORMAT=%s). A name may hold anything: it comes last.
-SQUEUE_FORMAT = "%i|%T|%N|%r|%V|%j"
+SQUEUE_FORMAT = "%i|%T|%N|%r|%V|%a|%q|%P|%j"
 SACCT_FORMAT = "JobID,State,NodeList,ExitCode,Submit,JobName"
 SINFO_FORMAT = "%N|%T|%H|%E"
 HOSTS_FORMAT = "%N|%P|%m|%c|%T|%l|%L"
@@ -28,7 +28,7 @@ _FLAGS = "*~#!%$@^-+"
 _UNUSABLE = frozenset("*$")
 # A host that is asleep is woken by a job; other flags say that it is kept for others or busy.
 _FREE = frozenset({"idle", "idle~"})
-_FIELDS = 6
+_QUEUE_FIELDS, _FIELDS = 9, 6
 # How a job looks that its node could not start and that may be requeued: it waits, but for a person
 # (tried: 22.05.8 with a failing prolog).
 _HELD = re.compile(r"launch.failed.requeued.held", re.IGNORECASE)
@@ -45,6 +45,9 @@ class NamedStatus:
     Attributes:
         submitted: When it was submitted, or last requeued; None if that cannot be read.
         living: PENDING or RUNNING if there is something left to cancel; else None.
+        account: What it is charged to; this and the next two: empty where it was not asked for.
+        qos: Its quality of service.
+        partition: Where it runs, or where it may, as `a,b`.
     """
 
     job_id: str
@@ -52,6 +55,9 @@ class NamedStatus:
     status: JobStatus
     submitted: datetime | None = None
     living: JobState | None = None
+    account: str = ""
+    qos: str = ""
+    partition: str = ""
 
 
 def job_id_of(output: str) -> str | None:
@@ -101,10 +107,10 @@ def read_squeue(output: str) -> list[NamedStatus]:
     """Read `squeue --array --noheader --format=SQUEUE_FORMAT`."""
     rows = []
     for line in output.splitlines():
-        fields = line.strip().split("|", _FIELDS - 1)
-        if len(fields) != _FIELDS:
+        fields = line.strip().split("|", _QUEUE_FIELDS - 1)
+        if len(fields) != _QUEUE_FIELDS:
             continue
-        job_id, word, nodes, reason, submitted, name = fields
+        job_id, word, nodes, reason, submitted, account, qos, partition, name = fields
         state = job_state(word)
         is_held = state in _MAY_BE_HELD and _HELD.search(reason) is not None
         status = JobStatus(
@@ -123,6 +129,9 @@ def read_squeue(output: str) -> list[NamedStatus]:
                 name=name,
                 status=status,
                 submitted=_moment(submitted),
+                account=account,
+                qos=qos,
+                partition=partition,
                 living=(JobState.PENDING if is_held else state) if is_living else None,
             )
         )

@@ -63,6 +63,7 @@ class SlurmCluster:
         reservation: str | None = None,
         account: str | None = None,
         qos: str | None = None,
+        partition: str | None = None,
         site: Site = Site(),  # noqa: B008 - never changed
     ) -> None:
         self.entry = entry
@@ -83,6 +84,7 @@ class SlurmCluster:
             user=user,
             account=account,
             qos=qos,
+            partition=partition,
             limit_seconds=limit,
         )
 
@@ -150,7 +152,11 @@ class SlurmCluster:
                 if row.living and family and row.name.startswith(family)
             ),
             others=sum(
-                1 for row in queue if row.living and not (family and row.name.startswith(family))
+                1
+                for row in queue
+                if row.living
+                and not (family and row.name.startswith(family))
+                and self._quotas.counts(row)
             ),
         )
 

@@ -34,6 +34,9 @@ WAITS = {
     "%N": "",
     "%r": "PartitionTimeLimit",
     "%V": "2026-03-01T12:00:00",
+    "%a": "me",
+    "%q": "normal",
+    "%P": "alpha",
     "%j": "hw-demo-abc",
 }
 

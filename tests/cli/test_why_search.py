@@ -173,7 +173,10 @@ def test_where_no_head_lives_slurm_is_asked_once_for_all_jobs(
         key = search.trial(index, TrialStatus.CANDIDATE)
         columns = {"host": None, "slurm_job_id": f"77_{index}", "started_at": None}
         search.attempt(key, 1, AttemptState.SUBMITTED, **columns)  # type: ignore[arg-type]
-    lines = "".join(f"77_{index}|PENDING||Resources|1772366400|hw-demo-abc\\n" for index in (8, 9))
+    lines = "".join(
+        f"77_{index}|PENDING||Resources|1772366400|me|normal|alpha|hw-demo-abc\\n"
+        for index in (8, 9)
+    )
     for name, text in {"sbatch": "", "squeue": f"echo >> {here}/asked; printf '{lines}'"}.items():
         (here / name).write_text(f"#!/bin/sh\n{text}\n")
         (here / name).chmod(0o755)

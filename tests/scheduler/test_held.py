@@ -14,7 +14,7 @@ FAMILY = "hw-rec-"
 HELD = "launch failed requeued held"
 # A job, and a task of an array.
 JOBS = {"15": KnownJob(name="hw-rec-a"), "16_0": KnownJob(name="hw-rec-b")}
-QUEUE = f"15|PENDING||{HELD}|1795264999|hw-rec-a\n16_0|PENDING||{HELD}|1795265050|hw-rec-b"
+QUEUE = f"15|PENDING||{HELD}|1795264999|me|normal|alpha|hw-rec-a\n16_0|PENDING||{HELD}|1795265050|me|normal|alpha|hw-rec-b"
 RUNS = """15|REQUEUED|node1|0:0|1795264998|hw-rec-a
 16_0|REQUEUED|node2|0:0|1795264998|hw-rec-b
 16_1|COMPLETED|node3|0:0|1795264998|hw-rec-b
@@ -72,7 +72,7 @@ def test_squeue_shows_the_host_for_a_moment_which_is_remembered(site: Site) -> N
     site.prints("sacct", "")
     site.prints("sinfo", "")
     job = {"15": JOBS["15"]}
-    site.prints("squeue", f"15|COMPLETING|node7|{HELD}|1795264999|hw-rec-a")
+    site.prints("squeue", f"15|COMPLETING|node7|{HELD}|1795264999|me|normal|alpha|hw-rec-a")
     slurm = cluster()
     assert hosts_of(slurm.survey(job).statuses) == {"15": "node7"}
     site.prints("squeue", QUEUE)
@@ -98,7 +98,7 @@ def test_another_job_that_had_the_id_says_nothing(site: Site) -> None:
 def test_a_job_that_an_administrator_holds_waits_unless_slurm_had_begun_it(
     site: Site, runs: str, is_claimed: bool, state: JobState
 ) -> None:
-    site.prints("squeue", "15|PENDING||JobHeldAdmin|1795264999|hw-rec-a")
+    site.prints("squeue", "15|PENDING||JobHeldAdmin|1795264999|me|normal|alpha|hw-rec-a")
     site.prints("sacct", runs)
     slurm = cluster()
     for _ in range(5):
@@ -113,7 +113,7 @@ def test_a_job_that_an_administrator_holds_waits_unless_slurm_had_begun_it(
 
 
 def running(site: Site, *, drained: str) -> None:
-    site.prints("squeue", "16_0|RUNNING|node1|None|1795264999|hw-rec-b")
+    site.prints("squeue", "16_0|RUNNING|node1|None|1795264999|me|normal|alpha|hw-rec-b")
     site.prints("sinfo", drained)
 
 

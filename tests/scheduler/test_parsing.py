@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from db.states import ENDED_JOBS, JobState
 from orchestrator.cluster.complaints import PERMANENT, UNCLEAR
-from orchestrator.cluster.parsing import job_id_of, read_sacct, read_squeue
+from orchestrator.cluster.parsing import NamedStatus, job_id_of, read_sacct, read_squeue
 from orchestrator.cluster.states import SLURM_STATES, job_state
 
 ANSWERS = Path(__file__).with_name("answers")
@@ -204,6 +205,9 @@ def test_a_recorded_queue_is_understood() -> None:
     assert rows["534_0"].status.reason == "BeginTime"
     assert rows["525"].status.reason == ""
     assert rows["531"].status.host == "node2", "the first of node[2-3]"
+    assert {(row.account, row.qos, row.partition) for row in rows.values()} == {
+        ("root", "normal", "alpha")
+    }
 
 
 def test_recorded_accounting_is_understood() -> None:
@@ -219,10 +223,13 @@ def test_recorded_accounting_is_understood() -> None:
     }
 
 
-@pytest.mark.parametrize("read", [read_squeue, read_sacct])
-def test_lines_that_are_not_ours_are_skipped(read: object) -> None:
-    text = "slurm: a banner\n\n||\n7|RUNNING|node1|None|1\n8|RUNNING|node1|None|1|hw-a|b\n"
-    rows = read(text)  # type: ignore[operator]
+@pytest.mark.parametrize(("read", "more"), [(read_squeue, "|me|normal|alpha"), (read_sacct, "")])
+def test_lines_that_are_not_ours_are_skipped(
+    read: Callable[[str], list[NamedStatus]], more: str
+) -> None:
+    rows = read(
+        f"slurm: a banner\n\n||\n7|RUNNING|node1|None|1{more}\n8|RUNNING|node1|None|1{more}|hw-a|b\n"
+    )
     assert [(row.job_id, row.name) for row in rows] == [("8", "hw-a|b")]
 
 
@@ -243,7 +250,7 @@ def test_steps_are_no_jobs() -> None:
     ],
 )
 def test_the_first_node_of_a_list_is_the_host(nodes: str, host: str | None) -> None:
-    (row,) = read_squeue(f"7|RUNNING|{nodes}|None|Unknown|hw-a")
+    (row,) = read_squeue(f"7|RUNNING|{nodes}|None|Unknown|me|normal|alpha|hw-a")
     assert row.status.host == host
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from orchestrator.cluster.base import Quota
 from orchestrator.cluster.checkup import read_config
 from orchestrator.cluster.commands import CallBudget, Commands
 from orchestrator.cluster.complaints import was_turned_away
+from orchestrator.cluster.parsing import read_squeue
 from orchestrator.cluster.quotas import Quotas, largest_array
 from tests.scheduler.test_fakes import Site, site
 
@@ -21,13 +24,27 @@ SchedulerParameters     = sched_interval=1,max_array_tasks=500,bf_interval=1
 
 Slurmctld(primary) at vm is UP
 """
-ASSOCIATIONS = """headway|a1||normal|30|
-headway|a2||normal|12|
-elsewhere|a1||normal|3|
+PARTITIONS = """PartitionName=cpu AllowQos=ALL Default=YES QoS=N/A MaxNodes=2 MaxTime=1:00 State=UP
+PartitionName=gpu AllowQos=ALL Default=NO QoS=gpus MaxNodes=2 MaxTime=1:00 State=UP
+PartitionName=big AllowQos=ALL Default=NO QoS=bigs MaxNodes=2 MaxTime=1:00 State=UP
+PartitionName=gpu2 AllowQos=ALL Default=NO QoS=gpus MaxNodes=2 MaxTime=1:00 State=UP
+PartitionName=open AllowQos=ALL Default=NO QoS=normal MaxNodes=2 MaxTime=1:00 State=UP
 """
-QOS = """normal|20||
-high|||7
+ASSOCIATIONS = """headway|a1|normal|high,low,normal,team|30|
+headway|a2|normal|high,low,normal,team|12|
+elsewhere|a1|normal|normal|3|
 """
+QOS = """normal||20||
+high|DenyOnLimit,OverPartQOS|||7
+gpus||50||
+team|||10|
+bigs||60||
+"""
+SCONTROL = """case "$*" in *" config"*) cat <<'END'
+{config}END
+;; *) cat <<'END'
+{partitions}END
+;; esac"""
 SACCTMGR = """case "$*" in *" assoc "*) cat <<'END'
 {associations}END
 ;; *) cat <<'END'
@@ -35,7 +52,7 @@ SACCTMGR = """case "$*" in *" assoc "*) cat <<'END'
 ;; esac"""
 
 
-def ask(
+def quotas_of(
     site: Site,
     *,
     config: str = CONFIG,
@@ -43,15 +60,25 @@ def ask(
     rows: str = QOS,
     account: str | None = None,
     qos: str | None = None,
-) -> Quota:
-    """Ask a site that prints this."""
-    site.prints("scontrol", config)
+    partition: str | None = None,
+) -> Quotas:
+    """Return who asks a site that prints this."""
+    site.command("scontrol", SCONTROL.format(config=config, partitions=PARTITIONS))
     site.command("sacctmgr", SACCTMGR.format(associations=associations, qos=rows))
     commands = Commands(CallBudget())
-    quotas = Quotas(
-        commands, accounting=commands, user="me", account=account, qos=qos, limit_seconds=5
+    return Quotas(
+        commands,
+        accounting=commands,
+        user="me",
+        account=account,
+        qos=qos,
+        partition=partition,
+        limit_seconds=5,
     )
-    return quotas.ask()
+
+
+def ask(site: Site, **changes: Any) -> Quota:
+    return quotas_of(site, **changes).ask()
 
 
 @pytest.mark.parametrize(
@@ -74,6 +101,60 @@ def test_the_limit_of_the_qos_stands_before_that_of_the_association(
     assert ask(site, account=account, qos=qos) == Quota(largest_array=11, most_jobs=most)
 
 
+@pytest.mark.parametrize(
+    ("partition", "qos", "most"),
+    [
+        ("gpu", None, 50),
+        ("gpu,big", None, 60),
+        ("gpu,cpu", None, 20),  # where it is cpu that takes it, the job's own holds
+        ("gpu", "low", 50),
+        ("gpu", "high", 7),
+        ("gpu", "team", 10),  # 50 of a user, and of them 10 of an account
+        ("unheard-of", None, 20),
+    ],
+)
+def test_the_limit_of_the_partitions_qos_stands_before_that_of_the_jobs(
+    site: Site, partition: str, qos: str | None, most: int
+) -> None:
+    assert ask(site, account="a1", partition=partition, qos=qos).most_jobs == most
+
+
+@pytest.mark.parametrize(
+    ("default", "allowed", "most"),
+    [("high", "normal,high", 7), ("", "high", 7), ("", "high,normal", 20), ("", "", 20)],
+)
+def test_jobs_that_ask_for_no_qos_get_the_usual_one(
+    site: Site, default: str, allowed: str, most: int
+) -> None:
+    assert ask(site, associations=f"headway|a1|{default}|{allowed}||\n").most_jobs == most
+
+
+@pytest.mark.parametrize(
+    ("changes", "job", "is_counted"),
+    [
+        ({}, "a1|normal|cpu", True),
+        ({}, "a9|normal|cpu", True),
+        ({}, "a1|low|cpu", False),
+        ({"qos": "low"}, "a1|normal|cpu", True),
+        ({"qos": "low"}, "a9|normal|cpu", False),
+        ({"partition": "gpu"}, "a1|normal|cpu", False),
+        ({"partition": "gpu"}, "a1|normal|cpu,gpu", True),
+        ({"partition": "gpu"}, "a1|gpus|cpu", True),
+        ({"partition": "gpu"}, "a1|normal|gpu2", True),
+        ({}, "a1|low|open", True),
+        ({"rows": "", "associations": "headway|a1||||\n"}, "a9|low|cpu", True),
+    ],
+)
+def test_only_jobs_of_the_same_qos_or_account_count_towards_a_limit(
+    site: Site, changes: dict[str, str], job: str, is_counted: bool
+) -> None:
+    quotas = quotas_of(site, **changes)
+    (row,) = read_squeue(f"7|PENDING||Priority|1|{job}|mine")
+    assert quotas.counts(row), "as long as nobody has told anything"
+    quotas.ask()
+    assert quotas.counts(row) is is_counted
+
+
 def test_limits_that_slurm_does_not_go_by_are_none(site: Site) -> None:
     config = CONFIG.replace("associations,limits,qos", "associations")
     assert ask(site, config=config).most_jobs is None
@@ -85,25 +166,25 @@ def test_a_user_without_limits_has_none(site: Site) -> None:
 
 
 def test_commands_that_fail_tell_nothing_and_break_nothing(site: Site) -> None:
+    quotas = quotas_of(site)
     site.fails("scontrol", "Unable to contact slurm controller")
     site.fails("sacctmgr", "sacctmgr: error: slurmdbd is away")
-    commands = Commands(CallBudget())
-    quotas = Quotas(
-        commands, accounting=commands, user="me", account=None, qos=None, limit_seconds=5
-    )
     assert quotas.ask() == Quota()
 
 
 def test_an_accounting_that_is_away_for_a_while_lifts_no_limit(site: Site) -> None:
-    site.prints("scontrol", CONFIG)
-    site.command("sacctmgr", SACCTMGR.format(associations=ASSOCIATIONS, qos=QOS))
-    commands = Commands(CallBudget())
-    quotas = Quotas(
-        commands, accounting=commands, user="me", account=None, qos=None, limit_seconds=5
-    )
+    quotas = quotas_of(site)
     before = quotas.ask()
     site.fails("sacctmgr", "sacctmgr: error: slurmdbd is away")
     assert before.most_jobs == 20
+    assert quotas.ask() == before
+
+
+def test_a_controller_that_is_away_for_a_while_lifts_no_limit(site: Site) -> None:
+    quotas = quotas_of(site, partition="gpu")
+    before = quotas.ask()
+    site.fails("scontrol", "Unable to contact slurm controller")
+    assert before.most_jobs == 50
     assert quotas.ask() == before
 
 

@@ -46,8 +46,8 @@ def recent(monkeypatch: pytest.MonkeyPatch) -> timedelta:
 
 def queue(site: Site, *, since: int = BACK) -> None:
     rows = (
-        f"1|PENDING||BeginTime|{since}|hw-rec-a",
-        f"2_1|PENDING||BeginTime|{since}|hw-rec-b",
+        f"1|PENDING||BeginTime|{since}|me|normal|alpha|hw-rec-a",
+        f"2_1|PENDING||BeginTime|{since}|me|normal|alpha|hw-rec-b",
     )
     site.prints("squeue", "\n".join(rows))
 

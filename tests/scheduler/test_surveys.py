@@ -61,7 +61,7 @@ def test_a_hanging_accounting_does_not_hold_back_what_the_queue_says(
 ) -> None:
     monkeypatch.setattr(accounting, "PATIENCE_SECONDS", 0.2)
     answer = (Path(__file__).with_name("answers") / "sacct.txt").read_text()
-    site.prints("squeue", "526|RUNNING|node1|None|1795264981|hw-rec-two")
+    site.prints("squeue", "526|RUNNING|node1|None|1795264981|me|normal|alpha|hw-rec-two")
     go = tmp_path / "go"
     site.command("sacct", f"until test -e {go}; do sleep 0.1; done\ncat <<'END'\n{answer}END")
     asked = cluster(limit_seconds=60)
@@ -116,7 +116,7 @@ def test_after_ten_minutes_without_accounting_the_queue_is_believed_alone(
 
 
 def test_a_job_of_yesterday_with_the_same_id_is_another_one(site: Site) -> None:
-    site.prints("squeue", "7|RUNNING|node1|None|1795264981|hw-rec-one")
+    site.prints("squeue", "7|RUNNING|node1|None|1795264981|me|normal|alpha|hw-rec-one")
     site.prints("sacct", "8|FAILED|node1|1:0|1795264981|hw-rec-two")
     day, minute = timedelta(days=1), timedelta(minutes=1)
     jobs = {
@@ -172,7 +172,9 @@ def test_a_job_that_was_cancelled_before_it_began_makes_us_look_at_its_node(
 
 
 def test_a_held_job_whose_launch_failed_has_ended_and_is_still_there(site: Site) -> None:
-    site.prints("squeue", "8|PENDING||launch failed requeued held|1795264999|hw-rec-a")
+    site.prints(
+        "squeue", "8|PENDING||launch failed requeued held|1795264999|me|normal|alpha|hw-rec-a"
+    )
     found = cluster().survey(known("8", "hw-rec-a"), family=FAMILY)
     assert found.statuses["8"] == JobStatus(
         state=JobState.NODE_FAIL,
@@ -197,7 +199,7 @@ def test_a_look_sees_all_living_jobs_of_the_family(site: Site) -> None:
         "530": False,
     }
     assert cluster().survey({}, family="hw-other-").living == ()
-    site.prints("squeue", "530|COMPLETING|node2|None|1|hw-rec-six")
+    site.prints("squeue", "530|COMPLETING|node2|None|1|me|normal|alpha|hw-rec-six")
     assert cluster().survey({}, family=FAMILY).living == ()
     site.command("squeue", "exit 1")
     assert cluster().survey({}, family=FAMILY).living == ()

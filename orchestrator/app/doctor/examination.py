@@ -144,6 +144,7 @@ class _Slurm:
             reservation=plan.resources.reservation,
             account=plan.resources.account,
             qos=plan.resources.qos,
+            partition=plan.resources.partition,
             site=plan.site,
         )
 
