@@ -168,7 +168,7 @@ class Loop:
         if parts.throttle.is_due or parts.submitter.needs_look or is_unclear:
             parts.observer.poll_soon()
         elif parts.submitter.awaits_room:
-            parts.observer.look_often()
+            parts.observer.look_for_room()
 
     @property
     def asked_by(self) -> str | None:

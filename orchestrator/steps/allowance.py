@@ -6,6 +6,10 @@ What is known lies between two levels of the queue: `safe`, which it has had or 
 which it cannot pass. At most one try in half a minute goes above the safe one in vain, and every
 place that gets free below it is used at once. Which jobs a limit counts is not told either: where
 other work alone fills it, one job is tried every ten minutes all the same.
+
+How many jobs there are is not known exactly between two looks: the job of a worker that has reported
+its end is there for a moment longer, or not any more. What is taken proves no more than the least
+that can be there, and a refusal no less than the most.
 """
 
 from __future__ import annotations
@@ -19,7 +23,9 @@ from datetime import datetime
 
 from db.sql.store import now
 from orchestrator.cluster.base import Answer, Cluster, Quota
+from orchestrator.steps.bracket import Bracket
 from orchestrator.steps.ledger import Ledger
+from orchestrator.steps.lingering import Lingering
 from orchestrator.steps.notes import Note
 from orchestrator.steps.observe import Poll
 
@@ -31,8 +37,8 @@ FIRST_SECONDS = 3.0
 ASK_SECONDS = 600.0
 # Between two tries above what is known to be allowed, and until a learnt limit is doubted.
 TRY_SECONDS, DOUBT_SECONDS = 30.0, 600.0
-# A worker that has reported its end is a job for a moment longer.
-LINGER_SECONDS = 2.0
+# A look that is older does not tell how many jobs of other work there are.
+FRESH_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -40,13 +46,17 @@ class _Refused:
     """A refusal for the number of jobs.
 
     Attributes:
-        level: How many jobs there were, as far as was known.
+        fewest: How many jobs of ours there were at least.
+        most: And at most: from the call to the answer some may have ended.
+        others: How many others there were at the last look before; None: nobody had looked.
         size: How many more were refused.
         at: When.
         why: In the scheduler's words.
     """
 
-    level: int
+    fewest: int
+    most: int
+    others: int | None
     size: int
     at: datetime
     why: str
@@ -74,17 +84,18 @@ class Allowance:
         self._is_known = False
         self._quota = Quota()
         self._array = USUAL_ARRAY
-        self._safe: int | None = None
-        self._top: int | None = None
-        self._step = 1
+        self._limit = Bracket()
         self._may_try_one = False
         self._refused: _Refused | None = None
+        self._refused_at = -math.inf
+        self._most_at_call = 0
         self._next_try = self._doubt_at = math.inf
+        self._quiet_until = -math.inf
         self._others: int | None = None
+        self._looked_at = -math.inf
         self._full_since: float | None = None
         self._hope_at = math.inf
-        self._open: dict[int, str | None] = {}
-        self._ended: dict[int, tuple[str | None, float]] = {}
+        self._ended = Lingering()
 
     @property
     def is_met(self) -> bool:
@@ -118,13 +129,14 @@ class Allowance:
             self._take(self._call.result())
         if moment >= self._doubt_at:
             # Someone may have raised it meanwhile.
-            self._top, self._doubt_at = self._quota.most_jobs, math.inf
+            self._limit.doubt(self._quota.most_jobs)
+            self._doubt_at = math.inf
         if self._safe is not None or self._refused is not None:
             self._count(moment, poll)
         self._look_whether_full(moment)
 
     def _look_whether_full(self, moment: float) -> None:
-        has_room = self._safe is None or self._others is None or self._level < self._safe
+        has_room = self._safe is None or self._others is None or self._highest < self._safe
         if has_room or not self._ledger.waiting:
             self._full_since, self._hope_at = None, math.inf
             return
@@ -132,7 +144,7 @@ class Allowance:
             self._full_since, self._hope_at = moment, moment + DOUBT_SECONDS
             if not self._ledger.attempts:
                 self._note("no job can be submitted yet", level="warning", why=self._words())
-        if self._ledger.attempts:
+        if self._ledger.attempts and self._highest == self._safe:
             self._hope_at = moment + DOUBT_SECONDS
         elif moment >= self._hope_at:
             self._hope_at, self._may_try_one = moment + DOUBT_SECONDS, True
@@ -142,50 +154,52 @@ class Allowance:
         if told.largest_array is not None and told.largest_array != self._quota.largest_array:
             self._array = told.largest_array
         if told.most_jobs != self._quota.most_jobs:
-            self._safe = self._top = told.most_jobs
+            self._limit.tell(told.most_jobs)
         self._quota = told
 
     def _count(self, moment: float, poll: Poll | None) -> None:
         """Follow which jobs there are beside those of open attempts."""
         opened = {key: attempt.job_id for key, attempt in self._ledger.attempts.items()}
-        gone = {key: (self._open[key], moment) for key in self._open.keys() - opened.keys()}
-        self._open = opened
-        self._ended |= gone
-        self._ended = {
-            key: (job, at)
-            for key, (job, at) in self._ended.items()
-            if moment - at < LINGER_SECONDS and key not in opened
-        }
+        self._ended.follow(opened, moment)
         if poll is None or poll.found is None:
             return
-        mine = {*opened.values(), *(job for job, _ in self._ended.values())}
-        living = {job.job_id for job in poll.living}
-        strays = len(living - mine)
-        asked_at = moment - poll.seconds
-        self._ended = {
-            key: (job, at)
-            for key, (job, at) in self._ended.items()
-            if job in living or at > asked_at
-        }
-        self._others = poll.others + strays
+        # Of a call whose answer is not here yet the names are known, and the ids are not.
+        called = {a.job_name for a in self._ledger.attempts.values() if a.job_id is None}
+        living = {job.job_id for job in poll.living if job.name not in called}
+        strays = len(living - set(opened.values()) - self._ended.job_ids)
+        self._ended.look(living, moment - poll.seconds)
+        self._others, self._looked_at = poll.others + strays, moment
         refused = self._refused
         if refused is not None and poll.began_at >= refused.at:
             self._refused = None
             self._learn(refused)
 
     @property
-    def _level(self) -> int:
-        return len(self._ledger.attempts) + len(self._ended) + (self._others or 0)
+    def _safe(self) -> int | None:
+        return self._limit.safe
+
+    @property
+    def _lowest(self) -> int:
+        """How many jobs there are at least."""
+        return len(self._ledger.attempts) + (self._others or 0)
+
+    @property
+    def _highest(self) -> int:
+        """How many jobs there are at most."""
+        return self._lowest + len(self._ended)
 
     def _learn(self, refused: _Refused) -> None:
-        """Draw the conclusion of a refusal, now that it is known which jobs there are."""
-        level = max(refused.level, self._level)
-        top = level + refused.size - 1
-        if self._top is not None and self._top <= top:
+        """Draw the conclusion of a refusal, now that it is known which other jobs there are."""
+        others = self._others or 0
+        before = others if refused.others is None else refused.others
+        lowest = refused.fewest + min(before, others)
+        highest = refused.most + max(before, others)
+        if not self._limit.refuse(lowest, highest, refused.size):
             return  # other jobs had come that nobody knew of
-        self._top, self._safe = top, min(level if self._safe is None else self._safe, top)
+        # Where one of many was too many, one alone is probably not: nothing of ours waits or runs.
+        self._may_try_one = refused.size > 1 and not self._ledger.attempts and others == 0
         text = "the site takes no more jobs at once: waiting for some to end"
-        self._note(text, jobs=level, why=refused.why)
+        self._note(text, jobs=highest, why=refused.why)
 
     def most(self, wanted: int) -> int:
         """Return how many of so many tasks the next submission may have; 0: wait."""
@@ -193,33 +207,28 @@ class Allowance:
         if not self._is_known and moment - self._asked_at < FIRST_SECONDS:
             return 0
         wanted = min(wanted, self._array)
-        if self.needs_look:
+        if self.needs_look or moment < self._quiet_until:
             return 0
         if self._safe is None:
             return wanted
-        room = self._safe - self._level
-        if room > 0:
-            return min(wanted, room)
-        return min(wanted, self._trial_size(moment))
+        room = self._safe - self._highest
+        if room <= 0 and self._may_try_one:
+            return 1
+        if room < 0:
+            return 0
+        is_time = moment >= self._next_try and moment - self._looked_at <= FRESH_SECONDS
+        return min(wanted, room + (self._limit.trial_size() if is_time else 0))
 
-    def _trial_size(self, moment: float) -> int:
-        """Return how many jobs above the safe level may be tried."""
-        assert self._safe is not None
-        if moment < self._next_try or self._level > self._safe:
-            return int(self._may_try_one)
-        if self._top is None:
-            return self._step
-        return min(self._step, max(0, (self._top - self._safe + 1) // 2))
+    def hand_over(self) -> None:
+        """Take note that jobs are about to be submitted, whose attempts are not in the ledger yet."""
+        self._most_at_call = len(self._ledger.attempts) + len(self._ended)
 
-    def taken(self, size: int) -> None:
+    def taken(self) -> None:
         """Take note that the scheduler took a submission, whose attempts are in the ledger."""
         self._may_try_one = False
-        if self._safe is None or self._level <= self._safe:
-            return
-        self._safe, self._step = self._level, 2 * size
-        if self._top is not None and self._top < self._safe:
+        if self._limit.take(self._lowest, self._highest):
             # It counts other jobs than was thought, or was raised: where it is, is not known.
-            self._top, self._next_try = None, min(self._next_try, time.monotonic())
+            self._next_try = min(self._next_try, time.monotonic())
 
     def refused(self, answer: Answer, size: int) -> bool:
         """Take note of a refusal, when its attempts are withdrawn; False: it is for another reason."""
@@ -231,9 +240,18 @@ class Allowance:
         if not answer.is_full:
             return False
         moment = time.monotonic()
-        self._refused = _Refused(self._level, size, now(), answer.message)
-        # Where many were too many, one is probably not: nothing of ours waits or runs without it.
-        self._step, self._may_try_one = 1, size > 1 and not self._ledger.attempts
+        is_unexpected = self._safe is not None and self._highest + size <= self._safe
+        if is_unexpected:
+            self._ended.distrust()
+        fewest = len(self._ledger.attempts)
+        most = max(fewest + len(self._ended), self._most_at_call)
+        self._refused = _Refused(fewest, most, self._others, size, now(), answer.message)
+        self._may_try_one = False
         self._next_try = moment + TRY_SECONDS
-        self._doubt_at = moment + DOUBT_SECONDS
+        self._doubt_at = min(self._doubt_at, moment + DOUBT_SECONDS)
+        quiet_for = moment - self._quiet_until
+        if moment - self._refused_at < TRY_SECONDS or (is_unexpected and quiet_for < TRY_SECONDS):
+            # What is known of the limit is wrong, or somebody else takes what gets free.
+            self._quiet_until = self._next_try
+        self._refused_at = moment
         return True

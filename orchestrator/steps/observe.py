@@ -26,6 +26,8 @@ LOCAL_POLL_SECONDS = 0.5
 QUIET_SHARE = 0.1
 # Jobs that wait have no worker that tells: whoever asks why they wait gets an answer so old.
 WAITING_SECONDS = 15.0
+# While the user's jobs are as many as the site takes: other work makes room, and does not tell.
+ROOM_SECONDS = 5.0
 # Metrics and heartbeats are no reason to hurry.
 LINES_SECONDS = 5.0
 
@@ -40,7 +42,8 @@ class Poll:
         seconds: How long it took.
         began_at: When it was asked; what it says may be as old as that.
         living: All own jobs of the experiment's name that wait or run.
-        others: How many other jobs of this user wait or run.
+        others: How many other jobs of this user wait or run, of those that count towards the limit
+            that was told.
     """
 
     statuses: dict[str, JobStatus]
@@ -87,7 +90,8 @@ class Observer:
         self._asked: Future[Poll] | None = None
         self._is_wanted = False
         self._quiet_since = time.monotonic()
-        self._next_poll = time.monotonic() + self._interval(0)
+        self._looked_at = time.monotonic()
+        self._next_poll = self._looked_at + self._interval(0)
         self._next_lines = 0.0
         self.answer_seconds: float | None = None
 
@@ -121,7 +125,8 @@ class Observer:
                 return None
             poll, self._asked = self._asked.result(), None
             self.answer_seconds = poll.seconds
-            self._next_poll = time.monotonic() + self._interval(poll.seconds)
+            self._looked_at = time.monotonic()
+            self._next_poll = self._looked_at + self._interval(poll.seconds)
             return poll
         if self._is_in_question():
             self.look_often()
@@ -159,6 +164,12 @@ class Observer:
         latest = moment + self._interval(self.answer_seconds or 0.0)
         self._next_poll = min(self._next_poll, latest)
 
+    def look_for_room(self) -> None:
+        """Ask every few seconds whether other jobs have ended, in whose place ours may come."""
+        self._is_wanted = True
+        pause = max(ROOM_SECONDS, self._shortest(self.answer_seconds or 0.0))
+        self._next_poll = min(self._next_poll, self._looked_at + pause)
+
     def _is_in_question(self) -> bool:
         """Whether there is a job of which the scheduler has to say more."""
         is_unclear = any(
@@ -176,7 +187,11 @@ class Observer:
         quiet = QUIET_SHARE * (time.monotonic() - self._quiet_since)
         if quiet > WAITING_SECONDS and any(map(_waits, self._attempts())):
             quiet = WAITING_SECONDS
-        slow = max(seconds / CONTROLLER_SHARE, self._cluster.pause_seconds(), quiet)
+        return min(max(self._shortest(seconds), quiet), self._timing.poll_max_seconds)
+
+    def _shortest(self, seconds: float) -> float:
+        """Return the shortest pause that is fair to a scheduler that took so long for its answer."""
+        slow = max(seconds / CONTROLLER_SHARE, self._cluster.pause_seconds())
         return min(max(self._timing.poll_min_seconds, slow), self._timing.poll_max_seconds)
 
 

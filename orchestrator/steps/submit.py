@@ -124,7 +124,9 @@ class Submitter:
         # One call at a time: what gets ready meanwhile goes together as one array.
         may_call = accept_new and ready > 0 and not self._called
         if may_call and self.seconds_to_submit() <= 0:
-            self._call(self._planner.plan(self._allowance.most(ready)))
+            size = self._allowance.most(ready)
+            self._allowance.hand_over()
+            self._call(self._planner.plan(size))
 
     def adopt(self) -> None:
         """Doubt every submission that an earlier head left without an answer; ask for the limits."""
@@ -174,9 +176,8 @@ class Submitter:
 
     def _store_answer(self, submission: OpenSubmission, answer: Answer) -> None:
         if answer.kind == AnswerKind.ACCEPTED:
-            size = len(submission.attempt_ids)
             self._answers.accept(submission, dict(enumerate(answer.job_ids)))
-            self._allowance.taken(size)
+            self._allowance.taken()
             self._refusals.end()
         elif answer.kind == AnswerKind.UNCLEAR:
             self._answers.doubt(submission, answer.message)

@@ -48,14 +48,17 @@ class Site:
         return self._submit(order)
 
 
-def run_for(world: World, seconds: float, *, step: float = 1.0, ends: bool = False) -> list[int]:
+def run_for(
+    world: World, seconds: float, *, step: float = 1.0, ends: bool = False, lasts: float = 10
+) -> list[int]:
     """Let time pass; returns how many attempts were open at each step.
 
     Args:
         world: The head.
         seconds: How long.
         step: Seconds between two ticks.
-        ends: Whether jobs run, for 10 to 26 s; else they wait for ever.
+        ends: Whether jobs run; else they wait for ever.
+        lasts: How long they do: each up to 1.6 times so many seconds more.
     """
     began: dict[int, tuple[Worker, float]] = {}
     counts = []
@@ -65,7 +68,7 @@ def run_for(world: World, seconds: float, *, step: float = 1.0, ends: bool = Fal
         for worker in world.claim_all_quietly() if ends else ():
             began[worker.index] = (worker, world.clock.now)
         for index, (worker, since) in list(began.items()):
-            if world.clock.now - since >= 10 + index % 17:
+            if world.clock.now - since >= lasts * (1 + index % 17 / 10):
                 del began[index]
                 worker.end()
                 world.finish_job(worker)
@@ -129,6 +132,17 @@ def test_a_limit_that_nobody_tells_is_learnt_with_few_refusals(
     assert all(pause >= 29 for pause in pauses), site.refusals
 
 
+def test_jobs_that_come_and_go_do_not_make_a_limit_seem_higher(make_world: MakeWorld) -> None:
+    world = search(make_world, max_eval=2000)
+    world.cluster.others = 5
+    site = Site(world, 20)
+    counts = run_for(world, 90, step=0.25, ends=True, lasts=2)
+    pauses = [later - sooner for sooner, later in pairwise(site.refusals)]
+    assert all(pause >= 29 for pause in pauses), site.refusals
+    late = sorted(counts[len(counts) // 2 :])
+    assert late[len(late) // 4] >= 13, "places that get free are filled"
+
+
 def test_a_full_queue_ends_no_search_and_is_told(make_world: MakeWorld) -> None:
     world = search(make_world)
     world.cluster.allowed = Quota(most_jobs=5)
@@ -156,6 +170,40 @@ def test_a_limit_that_does_not_count_other_work_keeps_no_search_waiting_for_ever
     assert world.ledger.attempts == {}, "for all that is known there is no room"
     run_for(world, 300, step=10)
     assert len(world.ledger.attempts) == 50, "the site takes them"
+
+
+def test_others_who_take_each_place_are_answered_with_a_pause(make_world: MakeWorld) -> None:
+    world = search(make_world)
+    world.cluster.allowed = Quota(most_jobs=20)
+    world.start_head()
+    site = Site(world, 20)
+    run_for(world, 10)
+    assert site.queued() == 20
+    # Of a limit that several users share, the jobs of others are not seen.
+    site.most = 0
+    run_for(world, 150, step=0.5, ends=True)
+    times = site.refusals
+    assert times
+    assert all(third - first >= 29 for first, third in zip(times, times[2:], strict=False)), times
+
+
+def test_a_place_that_gets_free_while_the_call_is_under_way_is_not_lost(
+    make_world: MakeWorld,
+) -> None:
+    world = search(make_world)
+    world.cluster.allowed = Quota(most_jobs=20)
+    world.start_head()
+    Site(world, 20)
+    run_for(world, 10)
+    (first, *_) = world.claim_all_quietly()
+    allowance = world.submitter._allowance
+    allowance.hand_over()
+    first.end()
+    world.finish_job(first)
+    world.settler.settle(world.observer.gather(), look=True)
+    assert allowance.refused(FULL, 1)
+    run_for(world, 60)
+    assert len(world.ledger.attempts) == 20
 
 
 def test_a_limit_that_was_raised_is_found_out(make_world: MakeWorld) -> None:

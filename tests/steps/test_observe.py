@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from db.states import JobState
+from orchestrator.cluster.base import Quota
 from tests.steps.world import World
 
 MakeWorld = Callable[..., World]
@@ -66,5 +67,19 @@ def test_a_job_that_ended_without_a_report_is_looked_at_again_at_once(world: Wor
 def test_a_busy_scheduler_is_asked_no_sooner_than_it_may_be(world: World) -> None:
     world.ticks(3)
     world.claim_all()
+    world.cluster.pause = 40
+    assert looks_in(world, 120) <= 5
+
+
+def test_a_full_queue_is_looked_at_every_few_seconds_as_nobody_tells_of_room(
+    make_world: MakeWorld,
+) -> None:
+    world = make_world(num_parallel_jobs=4, max_eval=10)
+    world.cluster.allowed, world.cluster.others = Quota(most_jobs=4), 2
+    world.start_head()
+    world.ticks(4, seconds=1)
+    world.claim_all()
+    looks_in(world, 600, step=5)
+    assert 25 <= looks_in(world, 150) <= 31
     world.cluster.pause = 40
     assert looks_in(world, 120) <= 5

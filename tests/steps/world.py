@@ -240,7 +240,7 @@ class World:
         if self.throttle.is_due or self.submitter.needs_look:
             self.observer.poll_soon()
         elif self.submitter.awaits_room:
-            self.observer.look_often()
+            self.observer.look_for_room()
         self.check()
 
     def ticks(self, count: int = 4, *, seconds: float = 0.0) -> None:
