@@ -53,6 +53,7 @@ def preempting_cluster() -> Iterator[PrivateSlurm]:
         partitions=(
             Partition(name="low", default=True, options=("PriorityTier=1",)),
             Partition(name="high", options=("PriorityTier=2", "PreemptMode=OFF")),
+            Partition(name="cut", options=("PriorityTier=1", "PreemptMode=CANCEL", "GraceTime=5")),
             Partition(name="short", options=("PriorityTier=1", "MaxTime=2", "DefaultTime=2")),
         ),
         extra_lines=(
