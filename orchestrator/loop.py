@@ -45,7 +45,7 @@ from orchestrator.steps.withdrawing import cancel_all, withdraw_pending
 # Files and SQLite have nothing to wait on: looked at so often, which costs 0.5 % of a core.
 GLANCE_SECONDS = 0.02
 # Where nothing has come for a while, nobody notices that a look comes a little later.
-CALM_GLANCE_SECONDS = 0.08
+CALM_GLANCE_SECONDS = 0.25
 CALM_SHARE = 0.02
 # Whatever was missed (a notification, a file with an old time stamp) is found after this.
 LOOK_SECONDS = 1.0

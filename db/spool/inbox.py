@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from db.light_json import loads
 from db.messages import BadMessageError, read_message
 from db.records import ReportMessage
-from db.spool.layout import METRICS, REJECTED, REPORTS, part, write_whole
+from db.spool.layout import REJECTED, REPORTS, part, write_whole
 
 # A report holds at most 4 KB of output and a bounded number of small texts; more is no report.
 MAX_BYTES = 16 * 1024 * 1024
@@ -114,26 +114,6 @@ def _find_fault(status: os.stat_result) -> str:
     if status.st_size > MAX_BYTES:
         return f"it has {status.st_size} bytes; at most {MAX_BYTES} are read"
     return ""
-
-
-def find_strangers(spool: str, *, skip: Container[str] = frozenset()) -> dict[str, str]:
-    """Return what lies among the files of metrics and heartbeats and is none, with the reason."""
-    found = {}
-    with os.scandir(part(spool, METRICS)) as entries:
-        for entry in entries:
-            if entry.name.startswith(".") or entry.path in skip:
-                continue
-            try:
-                status = entry.stat(follow_symlinks=False)
-            except OSError:
-                continue
-            if not entry.name.endswith(".jsonl"):
-                found[entry.path] = "its name does not end with .jsonl"
-            elif status.st_mode & _FILE_TYPE != _REGULAR_FILE:
-                found[entry.path] = "it is not a regular file"
-            elif status.st_uid != os.geteuid():
-                found[entry.path] = f"it was written by user {status.st_uid}"
-    return found
 
 
 def set_aside(spool: str, path: str, reason: str) -> bool:

@@ -13,10 +13,12 @@ from db.spool.layout import METRICS, part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Container
     from typing import Any
 
 # So much is read of one file at once; the rest comes at the next call.
 _MAX_READ = 4 * 1024 * 1024
+_FILE_TYPE, _REGULAR_FILE = 0o170000, 0o100000
 
 
 def lines_path(spool: str, attempt_token: str) -> str:
@@ -42,19 +44,42 @@ def append_line(spool: str, attempt_token: str, record: Any) -> None:
         os.close(descriptor)
 
 
-def line_files(spool: str) -> dict[str, int]:
-    """Return the size in bytes of each attempt's file, by path; links and the like are left out."""
-    found = {}
+def line_files(
+    spool: str, *, skip: Container[str] = frozenset()
+) -> tuple[dict[str, int], dict[str, str]]:
+    """Look at the files, once for all that is to be known of them.
+
+    Args:
+        spool: The spool's folder.
+        skip: Paths that are not wanted.
+
+    Returns:
+        The size in bytes of each attempt's file, by path; and why what else lies there is none, by
+        path.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    sizes: dict[str, int] = {}
+    strangers: dict[str, str] = {}
     with os.scandir(part(spool, METRICS)) as entries:
         for entry in entries:
-            if entry.name.endswith(".jsonl") and entry.is_file(follow_symlinks=False):
-                try:
-                    status = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:
-                    continue
-                if status.st_uid == os.geteuid():
-                    found[entry.path] = status.st_size
-    return found
+            path = entry.path
+            if entry.name.startswith(".") or path in skip:
+                continue
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue
+            if not entry.name.endswith(".jsonl"):
+                strangers[path] = "its name does not end with .jsonl"
+            elif status.st_mode & _FILE_TYPE != _REGULAR_FILE:
+                strangers[path] = "it is not a regular file"
+            elif status.st_uid != os.geteuid():
+                strangers[path] = f"it was written by user {status.st_uid}"
+            else:
+                sizes[path] = status.st_size
+    return sizes, strangers
 
 
 def read_lines(path: str, offset: int) -> tuple[list[dict[str, Any]], int]:
@@ -73,9 +98,12 @@ def read_lines(path: str, offset: int) -> tuple[list[dict[str, Any]], int]:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return [], 0
-    with open(descriptor, "rb") as file:
-        file.seek(offset)
-        data = file.read(_MAX_READ)
+    # A file object would ask for more: there may be a thousand files, a few of them a second.
+    try:
+        grown = os.fstat(descriptor).st_size - offset
+        data = os.pread(descriptor, min(grown, _MAX_READ), offset) if grown > 0 else b""
+    finally:
+        os.close(descriptor)
     end = data.rfind(b"\n") + 1
     if not end and len(data) == _MAX_READ:
         return [], offset + len(data)  # no writer of ours makes such a line

@@ -97,7 +97,7 @@ def _shown(made: Run, reader: Reader, log: HeadLog, is_viewed: threading.Event) 
     def show() -> None:
         # Whatever ends the view does not end the head.
         try:
-            watch(snapshots.read, stop=ended.is_set, on_quit=is_viewed.clear)
+            watch(snapshots.read, stop=ended.is_set, on_quit=is_viewed.clear, sleep=ended.wait)
         except Exception as error:  # noqa: BLE001 - nobody else would tell of it
             log.note("the view ended", level="warning", why=f"{type(error).__name__}: {error}")
         finally:

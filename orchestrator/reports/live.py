@@ -45,6 +45,7 @@ def watch(
     refresh_seconds: float = 1.0,
     stream: TextIO | None = None,
     on_quit: Callable[[], None] | None = None,
+    sleep: Callable[[float], object] = time.sleep,
 ) -> Snapshot | None:
     """Show an experiment until `stop` says so; the last frame stays on the terminal.
 
@@ -53,11 +54,12 @@ def watch(
 
     Args:
         read_snapshot: Reads the present moment; called in one thread at a time.
-        stop: Asked ten times a second, and after each refresh.
+        stop: Asked after each refresh, and on a terminal ten times a second.
         refresh_seconds: Least pause between two refreshes; it is longer where one is much work.
         stream: Where to; standard output if None. Plain lines unless it is a terminal.
         on_quit: Called when the person who looks closes the view with a key; plain lines follow
             until `stop` says so. None: closing the view ends the watch.
+        sleep: Passes so many seconds between two lines, or fewer once `stop` would say so.
 
     Returns:
         The last snapshot, or None if there never was one.
@@ -75,7 +77,7 @@ def watch(
             _say_goodbye(latest.snapshot, target)
             return latest.snapshot
         on_quit()
-    _show_lines(latest, target, stop=stop, refresh_seconds=refresh_seconds)
+    _show_lines(latest, target, stop=stop, sleep=sleep, refresh_seconds=refresh_seconds)
     return latest.snapshot
 
 
@@ -112,7 +114,12 @@ def speaks_unicode(environment: Mapping[str, str] | None = None) -> bool:
 
 
 def _show_lines(
-    latest: Latest, stream: TextIO, *, stop: Callable[[], bool], refresh_seconds: float
+    latest: Latest,
+    stream: TextIO,
+    *,
+    stop: Callable[[], bool],
+    sleep: Callable[[float], object],
+    refresh_seconds: float,
 ) -> None:
     """Print a line when it says something new, until `stop` says so."""
     last = ""
@@ -130,16 +137,11 @@ def _show_lines(
         if line and line != last:
             print(line, file=stream, flush=True)
             last = line
-        pause = pause_after(
-            latest.work_seconds, latest.took_seconds, least=refresh_seconds, load=LINES_LOAD
-        )
-        _pause(pause, stop)
-
-
-def _pause(seconds: float, stop: Callable[[], bool]) -> None:
-    until = time.monotonic() + seconds
-    while not stop() and (left := until - time.monotonic()) > 0:
-        time.sleep(min(_NAP_SECONDS, left))
+        if not is_over and not stop():
+            pause = pause_after(
+                latest.work_seconds, latest.took_seconds, least=refresh_seconds, load=LINES_LOAD
+            )
+            sleep(pause)
 
 
 def _show_frames(

@@ -72,9 +72,11 @@ class LineFiles:
     def collect(self, mail: Mail, *, skip: Container[str]) -> None:
         """Read what is new, except in files that are not wanted."""
         total, self.has_more = 0, False
-        for path, size in lines.line_files(self._spool).items():
+        sizes, strangers = lines.line_files(self._spool, skip=skip)
+        mail.faults |= strangers
+        for path, size in sizes.items():
             before = self._offsets.get(path, 0)
-            if size <= before or path in skip:
+            if size <= before:
                 continue
             if total > inbox.MAX_TOTAL:
                 self.has_more = True
@@ -228,7 +230,6 @@ class Mailbox:
         mail.faults |= found.faults
         is_all = found.is_all
         if with_lines or self._lines.has_more:
-            mail.faults |= inbox.find_strangers(self._spool, skip=self._stuck)
             self._lines.collect(mail, skip=self._stuck)
             is_all = is_all and not self._lines.has_more
         for path, message in found.reports:

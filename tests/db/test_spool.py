@@ -122,7 +122,7 @@ def test_lines_are_read_once_and_only_when_complete(spool: str) -> None:
     lines.append_line(spool, "a7", {"n": 3})
     found, offset = lines.read_lines(path, offset)
     assert found == [{"n": 2}, {"n": 3}]
-    assert lines.line_files(spool) == {path: offset}
+    assert lines.line_files(spool) == ({path: offset}, {})
 
 
 def test_a_line_after_a_torn_one_is_whole(spool: str) -> None:
@@ -146,7 +146,9 @@ def test_lines_behind_a_link_or_of_somebody_else_are_not_read(spool: str, tmp_pa
     path = Path(lines.lines_path(spool, "a8"))
     path.symlink_to(lines.lines_path(spool, "a7"))
     os.mkfifo(lines.lines_path(spool, "a9"))
-    assert list(lines.line_files(spool)) == [lines.lines_path(spool, "a7")]
+    sizes, strangers = lines.line_files(spool)
+    assert list(sizes) == [lines.lines_path(spool, "a7")]
+    assert set(strangers) == {str(path), lines.lines_path(spool, "a9")}
     with pytest.raises(OSError, match="symbolic link"):
         lines.read_lines(str(path), 0)
 

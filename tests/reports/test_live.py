@@ -202,7 +202,13 @@ def test_a_stop_is_noticed_at_once(search: Search) -> None:
     threading.Timer(0.3, stopped.set).start()
     began = time.monotonic()
     snapshot = snapshot_of(search)
-    watch(lambda: snapshot, stop=stopped.is_set, refresh_seconds=60, stream=io.StringIO())
+    watch(
+        lambda: snapshot,
+        stop=stopped.is_set,
+        sleep=stopped.wait,
+        refresh_seconds=60,
+        stream=io.StringIO(),
+    )
     assert time.monotonic() - began < 5
 
 
