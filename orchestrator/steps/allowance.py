@@ -39,6 +39,7 @@ ASK_SECONDS = 600.0
 TRY_SECONDS, DOUBT_SECONDS = 30.0, 600.0
 # A look that is older does not tell how many jobs of other work there are.
 FRESH_SECONDS = 10.0
+_QUIET = "more jobs were refused twice, below what is known to be allowed: tried again within 30 s"
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,11 @@ class Allowance:
     @property
     def standing(self) -> tuple[str, float] | None:
         """The limit that keeps trials waiting, and for how many seconds; None: none does."""
-        if self._full_since is None:
-            return None
-        return self._words(), time.monotonic() - self._full_since
+        moment = time.monotonic()
+        if self._full_since is not None:
+            return self._words(), moment - self._full_since
+        left = self._quiet_until - moment
+        return (_QUIET, TRY_SECONDS - left) if left > 0 else None
 
     def _words(self) -> str:
         others = self._others or 0

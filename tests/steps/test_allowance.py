@@ -187,6 +187,29 @@ def test_others_who_take_each_place_are_answered_with_a_pause(make_world: MakeWo
     assert all(third - first >= 29 for first, third in zip(times, times[2:], strict=False)), times
 
 
+def test_a_pause_after_refusals_is_told(make_world: MakeWorld) -> None:
+    world = search(make_world)
+    world.cluster.allowed = Quota(most_jobs=20)
+    world.start_head()
+    Site(world, 20)
+    run_for(world, 10)
+    (first, *_) = world.claim_all_quietly()
+    for _ in range(2):
+        assert world.submitter._allowance.refused(FULL, 1)
+        run_for(world, 3)
+    first.end()
+    world.finish_job(first)
+    run_for(world, 5)
+    assert len(world.ledger.attempts) == 19
+    refusal = world.submitter.refusal
+    assert refusal is not None
+    assert refusal[0].startswith("more jobs were refused twice")
+    assert 5 <= refusal[1] <= 15
+    run_for(world, 30)
+    assert len(world.ledger.attempts) == 20
+    assert not (world.submitter.refusal or ("",))[0].startswith("more jobs")
+
+
 def test_a_place_that_gets_free_while_the_call_is_under_way_is_not_lost(
     make_world: MakeWorld,
 ) -> None:
