@@ -32,6 +32,7 @@ MARKERS = {
 SELDOM_ON_MARIADB = (
     *("db/sql/test_checks.py", "db/sql/test_columns.py", "db/sql/test_copying", "db/sql/test_host"),
     *(
+        "cli/test_schema.py",
         "db/sql/test_log.py",
         "db/sql/test_overview.py",
         "db/sql/test_states.py",

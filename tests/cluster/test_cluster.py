@@ -131,6 +131,7 @@ def test_a_dead_node_goes_down_and_comes_back(small_cluster: PrivateSlurm) -> No
 
 
 @pytest.mark.slurm
+@pytest.mark.slow
 def test_a_job_outlives_a_restart_of_the_controller(small_cluster: PrivateSlurm) -> None:
     job = submit(small_cluster, "--output=/dev/null", "--wrap", "sleep 1.5")
     small_cluster.stop_controller()

@@ -81,7 +81,7 @@ def test_a_search_with_eight_slots_replays_and_a_changed_point_is_named(laptop: 
 @pytest.mark.parametrize(
     "words",
     [
-        ("--model", "HALTON"),
+        pytest.param(("--model", "HALTON"), marks=pytest.mark.slow),
         pytest.param(("--model", "UNIFORM"), marks=pytest.mark.slow),
         ("--generation_strategy", "UNIFORM=6,TPE=6,HALTON=4"),
         pytest.param(("--num_random_steps", "0", "--model", "TPE"), marks=pytest.mark.slow),
@@ -128,6 +128,7 @@ def test_a_search_whose_generator_processes_died_replays(laptop: Place) -> None:
 
 
 @pytest.mark.postgres
+@pytest.mark.slow
 def test_a_search_kept_by_postgresql_replays(laptop: Place, postgres_url: str) -> None:
     size = ("--num_parallel_jobs", "4", "--max_eval", "16", "--db_url", postgres_url)
     laptop.run(*START, *MIXED, *size, *SOBOL_THEN_TPE, "--run_program", "echo RESULT: %(x)")

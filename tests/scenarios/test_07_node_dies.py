@@ -82,6 +82,9 @@ def test_a_trial_of_a_dead_node_runs_elsewhere_at_once(
     assert first[0] != second[0]
 
 
+@pytest.mark.parametrize(
+    "url", ["server", pytest.param("files", marks=pytest.mark.slow)], indirect=True
+)
 def test_slurm_itself_starts_the_job_of_a_dead_node_again(
     preempting_place: Place, preempting_cluster: PrivateSlurm, url: str | None
 ) -> None:

@@ -119,7 +119,7 @@ def refusals_of(found: Evidence) -> list[datetime]:
 @pytest.mark.parametrize(
     ("trials", "seconds", "is_told"),
     [
-        (60, 3, True),
+        (36, 3, True),
         pytest.param(200, 3, True, marks=pytest.mark.slow),
         # Until the limit is learnt the queue is short: to keep it full with trials of 3 s would take
         # more Slurm calls than are allowed.
