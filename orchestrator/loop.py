@@ -45,8 +45,8 @@ from orchestrator.steps.withdrawing import cancel_all, withdraw_pending
 # Files and SQLite have nothing to wait on: looked at so often, which costs 0.5 % of a core.
 GLANCE_SECONDS = 0.02
 # Where nothing has come for a while, nobody notices that a look comes a little later.
-CALM_GLANCE_SECONDS = 0.25
 CALM_SHARE = 0.02
+CALM_GLANCE_SECONDS, CALM_LOOK_SECONDS, CALM_TICK_SECONDS = 0.25, 5.0, 1.0
 # Whatever was missed (a notification, a file with an old time stamp) is found after this.
 LOOK_SECONDS = 1.0
 TICK_SECONDS = 0.5
@@ -113,7 +113,7 @@ class Loop:
         self._why_stopping: str | None = None
         self._give_up_at: float | None = None
         self._next_look = 0.0
-        self._last_news = 0.0
+        self._last_news = time.monotonic()
         self._writes = 0
         self._logged: Ending | None = None
         self.complaint: str | None = None
@@ -277,7 +277,8 @@ class Loop:
             watched.append(listened)
         while True:
             left = max(0.0, end - time.monotonic())
-            glance = min(left, self._glance_seconds()) if is_glancing else left
+            pause = self._calmly(GLANCE_SECONDS, CALM_GLANCE_SECONDS)
+            glance = min(left, pause) if is_glancing else left
             ready, _, _ = select.select(watched, [], [], glance)
             if parts.alarm.fileno() in ready:
                 parts.alarm.silence()
@@ -287,7 +288,7 @@ class Loop:
             if rang or ready or is_changed or time.monotonic() >= end:
                 break
         if time.monotonic() >= self._next_look:
-            self._next_look = time.monotonic() + LOOK_SECONDS
+            self._next_look = time.monotonic() + self._calmly(LOOK_SECONDS, CALM_LOOK_SECONDS)
             return True
         return rang
 
@@ -297,10 +298,10 @@ class Loop:
         if is_changed or (rang and before == self._writes):
             self._last_news = time.monotonic()
 
-    def _glance_seconds(self) -> float:
-        """How long not to look at files and SQLite, the longer the less happens there."""
+    def _calmly(self, least: float, most: float) -> float:
+        """Return a pause in seconds: the longer nobody else wrote anything, the longer."""
         calm = time.monotonic() - self._last_news
-        return min(max(GLANCE_SECONDS, CALM_SHARE * calm), CALM_GLANCE_SECONDS)
+        return min(max(least, CALM_SHARE * calm), most)
 
     @property
     def _reads_spool(self) -> bool:
@@ -309,7 +310,7 @@ class Loop:
 
     def _longest_wait(self) -> float:
         parts = self._parts
-        waits = [TICK_SECONDS]
+        waits = [self._calmly(TICK_SECONDS, CALM_TICK_SECONDS)]
         may_submit = not (self._stopping or parts.space.is_full)
         if parts.ledger.waiting and parts.submitter.free_slots() > 0 and may_submit:
             waits.append(max(GLANCE_SECONDS, parts.submitter.seconds_to_submit()))
