@@ -33,7 +33,7 @@ def folder() -> Iterator[Path]:
 @pytest.mark.postgres
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("trials", "faults"), [(24, 8), pytest.param(60, 20, marks=pytest.mark.slow)]
+    ("trials", "faults"), [(20, 6), pytest.param(60, 20, marks=pytest.mark.slow)]
 )
 def test_nothing_is_lost_among_faults(folder: Path, trials: int, faults: int) -> None:
     disturb(folder, trials, faults, with_postgres=True)

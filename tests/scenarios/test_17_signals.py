@@ -54,7 +54,12 @@ def ends(evidence: Evidence) -> list[dict[str, Any]]:
     return evidence.payloads(query)
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow]),
+    ]
+)
 def url(request: pytest.FixtureRequest) -> str | None:
     """Workers report through files, or to a server."""
     return request.getfixturevalue("postgres_url") if request.param == "postgres" else None
