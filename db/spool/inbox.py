@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from db.light_json import loads
 from db.messages import BadMessageError, read_message
 from db.records import ReportMessage
-from db.spool.layout import REJECTED, REPORTS, part, write_whole
+from db.spool.layout import REJECTED, REPORTS, find_stranger, part, write_whole
 
 # A report holds at most 4 KB of output and a bounded number of small texts; more is no report.
 MAX_BYTES = 16 * 1024 * 1024
 # So much is taken in at once; the rest comes at the next look.
 MAX_FILES, MAX_TOTAL = 1000, 16 * 1024 * 1024
-_FILE_TYPE, _REGULAR_FILE = 0o170000, 0o100000
 # What will not pass: it was exchanged for a link, or its permissions forbid it.
 FOR_GOOD = (errno.ELOOP, errno.EACCES, errno.EPERM)
 
@@ -107,10 +106,9 @@ def read_json(path: str) -> tuple[object, int]:
 
 def _find_fault(status: os.stat_result) -> str:
     """Say what keeps a file from being read; empty if nothing does."""
-    if status.st_mode & _FILE_TYPE != _REGULAR_FILE:
-        return "it is not a regular file"
-    if status.st_uid != os.geteuid():
-        return f"it was written by user {status.st_uid}"
+    stranger = find_stranger(status)
+    if stranger:
+        return stranger
     if status.st_size > MAX_BYTES:
         return f"it has {status.st_size} bytes; at most {MAX_BYTES} are read"
     return ""

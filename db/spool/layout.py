@@ -12,7 +12,7 @@ REJECTED = "rejected"
 PARTS = (ASSIGNMENTS, REPORTS, METRICS, COMMANDS, REJECTED)
 _PRIVATE = 0o700
 _OTHERS_MAY_WRITE = 0o022
-_FILE_TYPE, _FOLDER = 0o170000, 0o040000
+_FILE_TYPE, _FOLDER, _REGULAR_FILE = 0o170000, 0o040000, 0o100000
 
 
 def spool_of(run_dir: str) -> str:
@@ -49,6 +49,15 @@ def find_danger(spool: str) -> str:
             return f"{folder} belongs to user {found.st_uid}"
         if found.st_mode & _OTHERS_MAY_WRITE:
             return f"others may write {folder} (mode {found.st_mode & 0o777:o})"
+    return ""
+
+
+def find_stranger(status: os.stat_result) -> str:
+    """Say why a file is none that a worker of this user wrote; empty if it may be one."""
+    if status.st_mode & _FILE_TYPE != _REGULAR_FILE:
+        return "it is not a regular file"
+    if status.st_uid != os.geteuid():
+        return f"it was written by user {status.st_uid}"
     return ""
 
 

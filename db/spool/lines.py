@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from db.light_json import dumps, loads
-from db.spool.layout import METRICS, part
+from db.spool.layout import METRICS, find_stranger, part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 # So much is read of one file at once; the rest comes at the next call.
 _MAX_READ = 4 * 1024 * 1024
-_FILE_TYPE, _REGULAR_FILE = 0o170000, 0o100000
 
 
 def lines_path(spool: str, attempt_token: str) -> str:
@@ -71,12 +70,10 @@ def line_files(
                 status = entry.stat(follow_symlinks=False)
             except OSError:
                 continue
-            if not entry.name.endswith(".jsonl"):
-                strangers[path] = "its name does not end with .jsonl"
-            elif status.st_mode & _FILE_TYPE != _REGULAR_FILE:
-                strangers[path] = "it is not a regular file"
-            elif status.st_uid != os.geteuid():
-                strangers[path] = f"it was written by user {status.st_uid}"
+            has_name = entry.name.endswith(".jsonl")
+            why = find_stranger(status) if has_name else "its name does not end with .jsonl"
+            if why:
+                strangers[path] = why
             else:
                 sizes[path] = status.st_size
     return sizes, strangers

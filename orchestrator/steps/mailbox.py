@@ -70,7 +70,7 @@ class LineFiles:
         self.has_more = False
 
     def collect(self, mail: Mail, *, skip: Container[str]) -> None:
-        """Read what is new, except in files that are not wanted."""
+        """Read what is new, except in files that are not wanted, and say what is out of place."""
         total, self.has_more = 0, False
         sizes, strangers = lines.line_files(self._spool, skip=skip)
         mail.faults |= strangers

@@ -123,6 +123,7 @@ def refusals_of(found: Evidence) -> list[datetime]:
         pytest.param(200, 3, True, marks=pytest.mark.slow),
         # Until the limit is learnt the queue is short: to keep it full with trials of 3 s would take
         # more Slurm calls than are allowed.
+        pytest.param(200, 3, False, marks=pytest.mark.slow),
         pytest.param(200, 8, False, marks=pytest.mark.slow),
     ],
 )
@@ -159,6 +160,8 @@ def test_the_queue_is_kept_full_and_nobody_is_pestered(
     refused = refusals_of(found)
     assert all((later - sooner).total_seconds() >= 29 for sooner, later in pairwise(refused))
     assert not (is_told and refused)
+    if not is_told and seconds < 8:
+        return
     # Later there is not enough left to fill it.
     running = sorted(states.count("RUNNING") for states in seen[: len(seen) * 2 // 3])
     # The small size runs beside other tests: how fast Slurm starts jobs then is not Headway's.

@@ -370,7 +370,7 @@ class TestSlurm:
         assert {line.count("|") for line in queue.splitlines()} == {8}
         assert {line.count("|") for line in accounting.splitlines()} == {5}
         assert {row.partition for row in read_squeue(queue)} <= {"alpha", "beta"}
-        assert {row.account for row in read_squeue(queue)} == {"root"}
+        assert {(row.account, row.qos) for row in read_squeue(queue)} == {("root", "normal")}
         assert set(answer.job_ids) <= {row.job_id for row in read_squeue(queue)}
         rows = [*read_squeue(queue), *read_sacct(accounting)]
         assert JobState.UNKNOWN not in {row.status.state for row in rows}

@@ -1,4 +1,7 @@
-"""What Slurm's commands print, recorded from Slurm 22.05.8, and what we make of it."""
+"""What Slurm's commands print, recorded from Slurm 22.05.8, and what we make of it.
+
+Account, QOS and partition were added to the recorded queue later; `test_clusters` compares with Slurm.
+"""
 
 from __future__ import annotations
 
