@@ -288,7 +288,7 @@ class Loop:
             if rang or ready or is_changed or time.monotonic() >= end:
                 break
         if time.monotonic() >= self._next_look:
-            self._next_look = time.monotonic() + self._calmly(LOOK_SECONDS, CALM_LOOK_SECONDS)
+            self._next_look = time.monotonic() + self._heard(LOOK_SECONDS, CALM_LOOK_SECONDS)
             return True
         return rang
 
@@ -303,6 +303,10 @@ class Loop:
         calm = time.monotonic() - self._last_news
         return min(max(least, CALM_SHARE * calm), most)
 
+    def _heard(self, least: float, most: float) -> float:
+        """Return such a pause where every commit is heard: PostgreSQL tells of ends, MariaDB of none."""
+        return self._calmly(least, most) if self._reads_spool else least
+
     @property
     def _reads_spool(self) -> bool:
         """Whether results are expected in files."""
@@ -310,7 +314,7 @@ class Loop:
 
     def _longest_wait(self) -> float:
         parts = self._parts
-        waits = [self._calmly(TICK_SECONDS, CALM_TICK_SECONDS)]
+        waits = [self._heard(TICK_SECONDS, CALM_TICK_SECONDS)]
         may_submit = not (self._stopping or parts.space.is_full)
         if parts.ledger.waiting and parts.submitter.free_slots() > 0 and may_submit:
             waits.append(max(GLANCE_SECONDS, parts.submitter.seconds_to_submit()))
